@@ -1,0 +1,66 @@
+# The only door: every target works in a fresh clone, because each one makes .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help dev demo up fix lint types imports unit test check bench chaos fuzz openapi docs lock
+
+help: ## list these targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+dev: $(STAMP) ## make .venv and install runpass with everything a developer needs
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "runpass needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "Python's venv module is missing; on Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## walk the whole guide on a real OpenBao, throw-away
+	$(BIN)/runpass demo
+
+up: $(STAMP) ## run server, runner and OpenBao on this machine, for keeps
+	$(BIN)/runpass up
+
+fix: $(STAMP) ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(STAMP) ## formatting and style
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(STAMP) ## mypy, strict
+	$(BIN)/mypy
+
+imports: $(STAMP) ## which way imports go
+	$(BIN)/lint-imports
+
+unit: $(STAMP) ## unit and surface tests: no services needed
+	$(BIN)/python -m pytest tests/unit tests/surface
+
+test: $(STAMP) ## everything, on a real OpenBao and a real PostgreSQL
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: lint types imports unit ## all that must be clean before a commit
+
+bench: $(STAMP) ## measure: a table and bench/results.json
+	$(BIN)/python -m bench
+
+openapi: $(STAMP) ## write openapi.json from the code
+	$(BIN)/runpass server --print-openapi > openapi.json
+
+docs: $(STAMP) ## write the generated parts of the reference documentation
+	$(BIN)/python -m runpass.cli.reference
+
+lock: $(STAMP) ## resolve the dependencies again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command "make lock" --extra dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --custom-compile-command "make lock" --extra all pyproject.toml -o requirements.lock

@@ -1,0 +1,96 @@
+"""What a runner tells about a run while it goes on, and how it ended."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from runpass.protocol.wire import Record
+
+SETUP_VAULT_STEP = "setup-oidc-vault"
+"""env0's name of the step that logs in to Vault."""
+
+MAX_MESSAGE = 16_384
+"""Characters of one log event; longer lines are split by the runner."""
+MAX_EVENTS = 1_000
+"""Log events of one report."""
+
+
+class StepStatus(StrEnum):
+    """env0's step states (note `FAIL`, not `FAILURE`)."""
+
+    NOT_STARTED = "NOT_STARTED"
+    IN_PROGRESS = "IN_PROGRESS"
+    WAITING_FOR_USER = "WAITING_FOR_USER"
+    SUCCESS = "SUCCESS"
+    FAIL = "FAIL"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    SKIPPED = "SKIPPED"
+    WARNING = "WARNING"
+
+
+class LogLevel(StrEnum):
+    """Where a line came from: the commands' two streams, or runpass itself."""
+
+    INFO = "info"
+    ERROR = "error"
+    SYSTEM = "system"
+
+
+class Step(Record):
+    """The state of one step; a later report replaces it by name."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    order: Annotated[int, Field(ge=0, le=10_000)]
+    status: StepStatus
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class LogEvent(Record):
+    """One line of one step, already masked. `number` counts from 1 within the step and makes a repeat harmless."""
+
+    step: Annotated[str, Field(min_length=1, max_length=128)]
+    number: Annotated[int, Field(ge=1)]
+    at: datetime
+    level: LogLevel
+    message: Annotated[str, Field(max_length=MAX_MESSAGE)]
+
+
+class Report(Record):
+    """Runner → server, with the lease's secret. Repeating a report changes nothing."""
+
+    fencing_token: int
+    steps: Annotated[tuple[Step, ...], Field(max_length=1_000)] = ()
+    events: Annotated[tuple[LogEvent, ...], Field(max_length=MAX_EVENTS)] = ()
+
+
+class Outcome(StrEnum):
+    """How a run ended, as the runner saw it; the server turns it into the deployment's status."""
+
+    SUCCESS = "success"
+    FAILURE = "failure"
+    TIMEOUT = "timeout"
+    ABORTED = "aborted"
+    INTERNAL_FAILURE = "internal-failure"
+
+
+class Refusal(Record):
+    """Why a run could not get its secrets: our sentence, Vault's own words if there were any, and the next step."""
+
+    code: Annotated[str, Field(max_length=64)]
+    reason: Annotated[str, Field(max_length=4_096)]
+    vault_error: Annotated[str | None, Field(max_length=4_096)] = None
+    hint: Annotated[str | None, Field(max_length=4_096)] = None
+
+
+class Finish(Record):
+    """Runner → server, the last word on a run: it ends the lease."""
+
+    fencing_token: int
+    outcome: Outcome
+    error: Annotated[str | None, Field(max_length=4_096)] = None
+    failed_step: Annotated[str | None, Field(max_length=128)] = None
+    refusal: Refusal | None = None

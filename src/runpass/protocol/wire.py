@@ -1,0 +1,103 @@
+"""`Record`: the base of every message, and the two functions that put one on the wire and take it off."""
+
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from runpass.errors import FieldError, InvalidInput
+from runpass.secret import REVEAL
+
+
+def to_camel(name: str) -> str:
+    """Give the wire name of a field: `role_name` → `roleName`, `k8s_namespace` → `k8sNamespace`."""
+    head, *tail = name.split("_")
+    return head + "".join(part[:1].upper() + part[1:] for part in tail)
+
+
+class Record(BaseModel):
+    """A frozen message. Fields are snake_case here and camelCase in JSON; unknown fields are ignored."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+
+R = TypeVar("R", bound=BaseModel)
+Text = Annotated[str, Field(max_length=4096)]
+Name = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+def encode(record: BaseModel) -> bytes:
+    """Give the JSON of a record **with its secrets revealed**: for the connection between the two programs only."""
+    return record.model_dump_json(by_alias=True, exclude_none=True, context={REVEAL: True}).encode()
+
+
+def decode(kind: type[R], body: bytes) -> R:
+    """Parse JSON into a record of this kind.
+
+    Raises `InvalidInput` that names every bad field and repeats no value.
+    """
+    try:
+        return kind.model_validate_json(body)
+    except ValidationError as error:
+        raise invalid_input(error) from None
+
+
+def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
+    """Turn Pydantic's errors into ours: all fields at once, no `input`, no `ctx`."""
+    found = tuple(
+        FieldError(_where(detail, prefix), sentence(detail))
+        for detail in error.errors(include_url=False, include_context=True, include_input=False)
+    )
+    return InvalidInput("; ".join(f"{item.field}: {item.message}" for item in found), found)
+
+
+def _where(detail: ErrorDetails, prefix: str) -> str:
+    return prefix + (".".join(str(part) for part in detail["loc"]) or "body")
+
+
+_SENTENCES = {
+    "missing": "is required",
+    "string_type": "must be a string",
+    "string_too_long": "is longer than {max_length} characters",
+    "string_too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "too_long": "has more than {max_length} items",
+    "too_short": "has fewer than {min_length} items",
+    "json_invalid": "is not valid JSON",
+    "string_unicode": "is not valid Unicode",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
+    "datetime_type": "must be a date and time",
+    "datetime_parsing": "must be a date and time (RFC 3339)",
+}
+
+
+def sentence(detail: ErrorDetails) -> str:
+    """Say what is wrong with one field without repeating its value."""
+    context = detail.get("ctx", {})
+    kind = detail["type"]
+    if kind == "value_error":
+        return str(context.get("error", "is not valid"))
+    if kind in {"enum", "literal_error"}:
+        return f"must be one of {context['expected']}"
+    template = _SENTENCES.get(kind)
+    return template.format(**context) if template else "is not valid"
