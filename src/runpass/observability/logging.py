@@ -1,0 +1,52 @@
+"""Structured logs of both programs: one JSON object per line on standard error, and never a secret."""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from runpass.secret import PLACEHOLDER, Secret
+
+MAX_DEPTH = 4
+"""How deep into lists and mappings the search for secrets goes; deeper values are not logged at all."""
+
+
+def configure(level: str = "info") -> None:
+    """Send all structlog output of this process to standard error, as JSON."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            hide_secrets,
+            structlog.processors.JSONRenderer(default=_unknown),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Give the event with every `Secret` in it replaced by a placeholder."""
+    return {key: _without_secrets(value, MAX_DEPTH) for key, value in event.items()}
+
+
+def _without_secrets(value: Any, depth: int) -> Any:
+    if isinstance(value, Secret):
+        return PLACEHOLDER
+    if not isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        return value
+    if depth == 0:
+        return "[too deep]"
+    if isinstance(value, Mapping):
+        return {str(key): _without_secrets(item, depth - 1) for key, item in value.items()}
+    return [_without_secrets(item, depth - 1) for item in value]
+
+
+def _unknown(value: object) -> str:
+    # SECURITY: a record's repr could hold what it was made of; its type's name cannot.
+    return str(value) if isinstance(value, Exception) or type(value).__module__ == "uuid" else f"<{type(value).__name__}>"

@@ -1,0 +1,13 @@
+"""Prometheus metrics of the server. Labels are routes, methods and kinds, never ids or names of tenants."""
+
+from prometheus_client import Counter, Histogram
+
+REQUEST_SECONDS = Histogram(
+    "runpass_request_seconds",
+    "Time from a request's first byte to the end of its answer.",
+    ("method", "route", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10, 30),
+)
+TOKENS_MINTED = Counter("runpass_identity_tokens_minted_total", "Workload identity tokens signed.", ("purpose",))
+DEPLOYMENTS_FINISHED = Counter("runpass_deployments_finished_total", "Deployments that ended.", ("type", "status"))
+RUNNERS_LOST = Counter("runpass_run_leases_lost_total", "Run leases that expired without a last word.")

@@ -1,0 +1,80 @@
+"""The seam of isolation: what the rest of the runner knows of how runs are kept apart.
+
+An `Isolator` is made once per runner, a `Cell` once per run. Everything is blocking and quick, or says so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from runpass.protocol.registration import Isolation
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The user and group that a run's files and processes belong to."""
+
+    uid: int
+    gid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a program of the run is started: its arguments, and as whom if not as the runner's own user."""
+
+    argv: tuple[str, ...]
+    owner: Owner | None = None
+
+
+class Cell(Protocol):
+    """Where one run lives."""
+
+    @property
+    def owner(self) -> Owner | None:
+        """Whose the workspace must be; nothing for the runner's own user."""
+        ...
+
+    def launch(self, argv: Sequence[str], home: Path) -> Launch:
+        """Say how to start a program that sees the run's directory `home` and none of another run."""
+        ...
+
+    def started(self, pid: int) -> None:
+        """Take note of a process that was just started. May block for some milliseconds."""
+        ...
+
+    def to_terminate(self, leader: int) -> list[int]:
+        """Give the living processes that should hear SIGTERM, of the process group that `leader` was started as."""
+        ...
+
+    def end(self) -> list[int]:
+        """End every process of the run, however it hid, and give those that would not die. May block for seconds."""
+        ...
+
+    def release(self) -> None:
+        """Give the cell back once nothing of the run is left."""
+        ...
+
+
+class Isolator(Protocol):
+    """One way to keep runs apart."""
+
+    kind: Isolation
+    why: str
+    """The sentence that says why this one was chosen."""
+
+    def limit(self, capacity: int) -> int:
+        """Give how many runs may go on at once if so many were asked for."""
+        ...
+
+    def reclaim(self, work_dir: Path) -> None:
+        """End what an earlier runner of this place left running. May block for seconds."""
+        ...
+
+    def cell(self, run: str) -> Cell:
+        """Give a cell to this run."""
+        ...
+
+    def close(self) -> None:
+        """Give back what was held for the runner's life."""
+        ...

@@ -1,0 +1,70 @@
+"""Control groups (version 2): where this runner may make one, every run gets its own, ended with a single write."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Final
+
+END_SECONDS: Final = 2.0
+
+
+def own_directory() -> Path | None:
+    """Give this process's directory in the version 2 tree, if there is one it can make others in."""
+    try:
+        relative = next(
+            line.rstrip("\n").removeprefix("0::")
+            for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+            if line.startswith("0::")
+        )
+        mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except (OSError, StopIteration):
+        return None
+    points = [line.split()[4] for line in mounts if " - cgroup2 " in line]
+    if not points:
+        return None
+    directory = Path(points[0] + relative.rstrip("/"))
+    return directory if os.access(directory / "cgroup.procs", os.W_OK) and os.access(directory, os.W_OK) else None
+
+
+class Cgroup:
+    """The control group of one run."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    @classmethod
+    def make(cls, parent: Path | None, name: str) -> "Cgroup | None":
+        """Make a control group of this name, or give nothing where that cannot be done."""
+        if parent is None:
+            return None
+        directory = parent / f"runpass-{name}"
+        try:
+            directory.mkdir(exist_ok=True)
+        except OSError:
+            return None
+        if not (directory / "cgroup.kill").exists():
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+            return None
+        return cls(directory)
+
+    def take_in(self, pid: int) -> None:
+        """Put a process, and with it all that it will start, into the group. May block for some milliseconds."""
+        with contextlib.suppress(OSError):
+            (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def end(self) -> None:
+        """Kill everything in the group and remove it."""
+        deadline = time.monotonic() + END_SECONDS
+        with contextlib.suppress(OSError):
+            (self._directory / "cgroup.kill").write_text("1", encoding="ascii")
+        while time.monotonic() < deadline:
+            try:
+                self._directory.rmdir()
+            except FileNotFoundError:
+                return
+            except OSError:
+                time.sleep(0.005)
+            else:
+                return

@@ -1,0 +1,194 @@
+"""Workspaces: one directory per run, made for its user, and gone afterwards whatever the run did to it."""
+
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from runpass.errors import ConfigurationError, JobError
+from runpass.runner.cell import Owner
+
+LOCK_NAME: Final = ".lock"
+PARTS: Final = ("workspace", "home", "tmp", "scripts")
+REMOVE_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """The directory of one run. Commands start in `root`; `HOME` and `TMPDIR` stand beside it."""
+
+    directory: Path
+    scripts: tuple[Path, ...]
+    ca_bundle: Path | None
+
+    @property
+    def root(self) -> Path:
+        """Give where commands start."""
+        return self.directory / "workspace"
+
+    @property
+    def home(self) -> Path:
+        """Give the run's home directory."""
+        return self.directory / "home"
+
+    @property
+    def tmp(self) -> Path:
+        """Give the run's directory for temporary files."""
+        return self.directory / "tmp"
+
+
+class WorkspaceRoot:
+    """The directory that all workspaces of this runner stand in. One runner at a time has it."""
+
+    def __init__(self, path: Path, *, for_others: bool) -> None:
+        self._path = path
+        try:
+            path.mkdir(mode=0o711, parents=True, exist_ok=True)
+            # Runs pass through on the way to their own directory, and cannot list whose others there are.
+            path.chmod(0o711 if for_others else 0o700)
+            self._directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            self._lock = os.open(LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=self._directory)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigurationError(f"work_dir {path} is used by another runner") from error
+        except OSError as error:
+            raise ConfigurationError(f"work_dir {path} cannot be used: {error.strerror}") from error
+        if for_others:
+            _check_way_in(path)
+
+    def close(self) -> None:
+        """Let another runner have the directory."""
+        os.close(self._lock)
+        os.close(self._directory)
+
+    def reclaim(self) -> list[str]:
+        """Remove every workspace that an earlier runner left, and give their names. Nothing may still run in them."""
+        names = [name for name in os.listdir(self._directory) if name != LOCK_NAME]
+        for name in names:
+            self._remove(name)
+        return names
+
+    def make(
+        self, name: str, owner: Owner | None, commands: Sequence[str], ca_bundle: Path | None = None
+    ) -> Workspace:
+        """Make a run's directory with its commands as script files, all belonging to the run's user.
+
+        SECURITY: all files are written here, before anything of the run can be running: later, the run could have put
+        a link where the runner writes.
+        """
+        try:
+            self._remove(name)
+            os.mkdir(name, 0o700, dir_fd=self._directory)
+            directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._directory)
+            try:
+                _fill(directory, owner, commands, None if ca_bundle is None else ca_bundle.read_bytes())
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise JobError(f"The workspace could not be made: {error.strerror}.") from error
+        path = self._path / name
+        scripts = tuple(path / "scripts" / f"{number}.sh" for number in range(1, len(commands) + 1))
+        return Workspace(path, scripts, None if ca_bundle is None else path / "scripts" / "ca.pem")
+
+    def remove(self, workspace: Workspace) -> None:
+        """Remove a run's directory. May block for seconds. Raises `JobError` if something of it is still there."""
+        try:
+            self._remove(workspace.directory.name)
+        except OSError as error:
+            raise JobError(f"The workspace could not be removed: {error.strerror}.") from error
+
+    def _remove(self, name: str) -> None:
+        for attempt in range(REMOVE_ATTEMPTS):
+            try:
+                remove_tree(name, self._directory)
+            except FileNotFoundError:
+                return
+            except OSError:
+                if attempt == REMOVE_ATTEMPTS - 1:
+                    raise
+                time.sleep(0.1)
+
+
+def _fill(directory: int, owner: Owner | None, commands: Sequence[str], ca_bundle: bytes | None) -> None:
+    for part in PARTS:
+        os.mkdir(part, 0o700, dir_fd=directory)
+    files = {f"{number}.sh": command.encode() + b"\n" for number, command in enumerate(commands, start=1)}
+    if ca_bundle is not None:
+        files["ca.pem"] = ca_bundle
+    scripts = os.open("scripts", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    try:
+        for name, content in files.items():
+            descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=scripts)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                if owner is not None:
+                    os.fchown(file.fileno(), owner.uid, owner.gid)
+    finally:
+        os.close(scripts)
+    if owner is not None:
+        for part in PARTS:
+            os.chown(part, owner.uid, owner.gid, dir_fd=directory, follow_symlinks=False)
+        os.fchown(directory, owner.uid, owner.gid)
+
+
+def _check_way_in(path: Path) -> None:
+    for parent in path.resolve().parents:
+        if not parent.stat().st_mode & stat.S_IXOTH:
+            raise ConfigurationError(
+                f"work_dir {path} cannot be reached by the users that runs get: {parent} is closed to others",
+                hint=f"Put work_dir elsewhere, or allow passing through: chmod o+x {parent}",
+            )
+
+
+def remove_tree(name: str, parent: int) -> None:
+    """Remove what stands under this name in an open directory. Raises `FileNotFoundError` if nothing does.
+
+    SECURITY: never follows a link, since every step is relative to an open directory and opens nothing but
+    directories. A tree deeper than any stack, or than the number of open files, is no obstacle: it is flattened, each
+    directory's own directories moving up to the top, before it is removed.
+    """
+    if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    top = _open_directory(name, parent)
+    try:
+        while names := os.listdir(top):
+            for entry in names:
+                _flatten(entry, top)
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _flatten(name: str, top: int) -> None:
+    if not stat.S_ISDIR(os.stat(name, dir_fd=top, follow_symlinks=False).st_mode):
+        os.unlink(name, dir_fd=top)
+        return
+    directory = _open_directory(name, top)
+    try:
+        for entry in os.listdir(directory):
+            if stat.S_ISDIR(os.stat(entry, dir_fd=directory, follow_symlinks=False).st_mode):
+                _make_passable(entry, directory)  # moving a directory rewrites its ..
+                os.rename(entry, f".{secrets.token_hex(8)}", src_dir_fd=directory, dst_dir_fd=top)
+            else:
+                os.unlink(entry, dir_fd=directory)
+    finally:
+        os.close(directory)
+    os.rmdir(name, dir_fd=top)
+
+
+def _open_directory(name: str, parent: int) -> int:
+    _make_passable(name, parent)
+    return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def _make_passable(name: str, parent: int) -> None:
+    # Root passes anyway. For others chmod would follow a link put here since the caller looked, but all processes of
+    # the run are dead by now, and it reaches nothing that is not this user's own.
+    if os.geteuid() != 0:
+        os.chmod(name, 0o700, dir_fd=parent)

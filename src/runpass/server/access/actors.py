@@ -1,0 +1,60 @@
+"""The actor of a request, and what it is asked: whether it may do this, here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from runpass.errors import Forbidden, NotFound
+from runpass.ids import ApiKeyId, OrganizationId, ProjectId
+from runpass.server.access.permissions import (
+    ORGANIZATION_PERMISSIONS,
+    PROJECT_PERMISSIONS,
+    OrganizationRole,
+    Permission,
+    ProjectRole,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ScopePath:
+    """Where something stands: the organization, and the projects from the root down to it."""
+
+    organization_id: OrganizationId
+    project_ids: tuple[ProjectId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """An API key that proved itself."""
+
+    key_id: ApiKeyId
+    name: str
+    organization_id: OrganizationId
+    organization_role: OrganizationRole
+    project_roles: Mapping[ProjectId, ProjectRole] = field(default_factory=dict)
+
+    @property
+    def audit_name(self) -> str:
+        """Give the name the audit trail knows this actor by."""
+        return f"api-key:{self.key_id}"
+
+    def may(self, permission: Permission, scope: ScopePath) -> bool:
+        """Whether this actor has the permission at this place."""
+        if scope.organization_id != self.organization_id:
+            return False
+        if permission in ORGANIZATION_PERMISSIONS[self.organization_role]:
+            return True
+        roles = (self.project_roles.get(project) for project in scope.project_ids)
+        return any(permission in PROJECT_PERMISSIONS[role] for role in roles if role is not None)
+
+    def require(self, permission: Permission, scope: ScopePath) -> None:
+        """Raise `NotFound` for a foreign organization, `Forbidden` for a missing permission."""
+        if scope.organization_id != self.organization_id:
+            raise NotFound("there is no such thing in this organization")
+        if not self.may(permission, scope):
+            raise Forbidden(f"this needs the permission {permission.value}")
+
+    def require_organization(self, organization_id: OrganizationId, permission: Permission) -> ScopePath:
+        """Give the organization's scope after checking the permission on the whole of it."""
+        scope = ScopePath(organization_id)
+        self.require(permission, scope)
+        return scope

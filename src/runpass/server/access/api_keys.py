@@ -1,0 +1,103 @@
+"""API keys: making one, and proving to be one (HTTP Basic, RFC 7617: user = API key id, password = secret)."""
+
+import base64
+import binascii
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from runpass.clock import Clock
+from runpass.errors import Unauthenticated
+from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
+from runpass.secret import Secret
+from runpass.server.access import store
+from runpass.server.access.actors import Actor
+from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.permissions import OrganizationRole, ProjectRole
+from runpass.server.access.store import ApiKey
+from runpass.server.audit import AuditEvent, record
+from runpass.server.db.engine import Database, Transaction
+
+_NOBODY = digest(new_bearer("nobody"))
+_TOUCH_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key at the only moment its secret is known."""
+
+    key: ApiKey
+    secret: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """What a new key is to be."""
+
+    organization_id: OrganizationId
+    name: str
+    organization_role: OrganizationRole
+    project_roles: Mapping[ProjectId, ProjectRole]
+
+
+def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock) -> NewApiKey:
+    """Store a new key and its audit record; give it with its secret."""
+    secret = new_bearer("rps")
+    key = ApiKey(
+        id=ApiKeyId(new_id()),
+        organization_id=wanted.organization_id,
+        name=wanted.name,
+        api_key_id=f"rpk_{secrets.token_hex(8)}",
+        organization_role=wanted.organization_role,
+        project_roles=dict(wanted.project_roles),
+        created_by=by,
+        created_at=clock.now(),
+        last_used_at=None,
+    )
+    store.insert_api_key(tx, key, digest(secret))
+    record(
+        tx,
+        AuditEvent(
+            clock.now(),
+            by,
+            "api_key.created",
+            "api_key",
+            str(key.id),
+            key.organization_id,
+            {"name": key.name, "organizationRole": key.organization_role.value},
+        ),
+    )
+    return NewApiKey(key, secret)
+
+
+def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
+    """Give the actor behind an `Authorization` header.
+
+    Raises `Unauthenticated` with one and the same sentence whatever was wrong. An unknown id costs as much as a
+    wrong secret.
+    """
+    api_key_id, secret = _basic(authorization)
+    with database.read() as tx:
+        found = store.find_by_api_key_id(tx, api_key_id)
+    stored = found[1] if found else _NOBODY
+    if not matches(secret, stored) or found is None:
+        raise Unauthenticated("the API key id or its secret is wrong")
+    key = found[0]
+    now = clock.now()
+    if key.last_used_at is None or now - key.last_used_at > _TOUCH_EVERY:
+        with database.write() as tx:
+            store.touch_api_key(tx, key.id, now)
+    return Actor(key.id, key.name, key.organization_id, key.organization_role, key.project_roles)
+
+
+def _basic(authorization: str) -> tuple[str, Secret]:
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        hint = "send HTTP Basic: user = API key id, password = its secret"
+        raise Unauthenticated("this needs an API key", hint=hint)
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Unauthenticated("the API key id or its secret is wrong") from error
+    return user, Secret(password)

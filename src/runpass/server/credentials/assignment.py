@@ -1,0 +1,36 @@
+"""Which credentials a project gets: those assigned to it, else those assigned to the nearest project above it.
+
+For each kind the nearest level that has any wins, so that a sub-project can replace what it inherits.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from runpass.ids import CredentialId, ProjectId
+from runpass.protocol.credentials import CredentialKind
+from runpass.server.credentials import store
+from runpass.server.credentials.model import StoredCredential
+from runpass.server.db.engine import Transaction
+
+
+def effective(
+    path: Sequence[ProjectId], assigned: Iterable[tuple[ProjectId, StoredCredential]]
+) -> tuple[StoredCredential, ...]:
+    """Give the credentials that count for the last project of `path` (root first)."""
+    by_level: dict[CredentialKind, dict[ProjectId, list[StoredCredential]]] = {}
+    for project_id, credential in assigned:
+        by_level.setdefault(credential.kind, {}).setdefault(project_id, []).append(credential)
+    chosen: list[StoredCredential] = []
+    for levels in by_level.values():
+        nearest = next((project for project in reversed(path) if project in levels), None)
+        chosen.extend(levels[nearest] if nearest is not None else ())
+    return tuple(chosen)
+
+
+def credentials_of(tx: Transaction, path: Sequence[ProjectId]) -> tuple[StoredCredential, ...]:
+    """Give the credentials that count for a project, as they are assigned now."""
+    return effective(path, store.assigned_to(tx, path))
+
+
+def is_assigned(tx: Transaction, path: Sequence[ProjectId], credential_id: CredentialId) -> bool:
+    """Whether a project may use this credential now."""
+    return any(credential.id == credential_id for credential in credentials_of(tx, path))

@@ -1,0 +1,1 @@
+"""The database: engine, schema (one file per room), encryption of columns, migrations. Holds no query of any room."""

@@ -1,0 +1,116 @@
+"""`Database`: transactions on SQLite or PostgreSQL, opened for reading or for writing.
+
+SQLite runs in WAL mode with `synchronous=FULL`; a writing transaction begins with `BEGIN IMMEDIATE`, so that it
+waits for its turn at the start and can never fail to upgrade in the middle. One lock per process hands the turns out
+in order, which SQLite's own busy waiting does not.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+
+from runpass.errors import ConfigurationError, Conflict, Unavailable
+
+Transaction = Connection
+"""A store function takes one of these: it is inside a transaction and never begins or ends it."""
+
+_WRITING = "runpass_writing"
+
+
+class Database:
+    """Where transactions come from."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.is_sqlite = engine.dialect.name == "sqlite"
+        self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Give a transaction that sees one consistent state and writes nothing."""
+        with _translated(), self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """Give a transaction that is committed at the end of the block and undone by any exception.
+
+        Raises `Conflict` when a constraint refuses, `Unavailable` when the database cannot be written.
+        """
+        with _translated(), self._turn, self.engine.connect() as connection:
+            writing = connection.execution_options(**{_WRITING: True})
+            with writing.begin():
+                yield writing
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict("this would contradict something that is already stored") from error
+    except OperationalError as error:
+        raise Unavailable("the database cannot be used right now", hint="see the server's log") from error
+
+
+def open_database(url: str, *, pool_size: int = 16) -> Database:
+    """Give the database at this SQLAlchemy URL (`sqlite:///file` or `postgresql://…`).
+
+    Raises `ConfigurationError` for a URL of another kind. Connects lazily.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError("the database URL cannot be read", hint="try sqlite:////var/lib/x.db") from error
+    match parsed.get_backend_name():
+        case "sqlite":
+            return Database(_sqlite(parsed, pool_size))
+        case "postgresql":
+            return Database(_postgresql(parsed, pool_size))
+        case other:
+            raise ConfigurationError(f"the database kind {other} is not supported: use sqlite or postgresql")
+
+
+def _postgresql(url: URL, pool_size: int) -> Engine:
+    options = "-c timezone=UTC -c default_transaction_isolation=read\\ committed"
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_pre_ping=True,
+        hide_parameters=True,
+        connect_args={"options": options, "connect_timeout": 10},
+    )
+
+
+def _sqlite(url: URL, pool_size: int) -> Engine:
+    engine = create_engine(
+        url.set(drivername="sqlite+pysqlite"),
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        hide_parameters=True,
+        connect_args={"timeout": 10, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None  # BEGIN is ours: the driver would begin too late and never IMMEDIATE
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        dbapi_connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get(_WRITING, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

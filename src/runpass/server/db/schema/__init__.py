@@ -1,0 +1,29 @@
+"""The tables, one file per room. Importing this package registers them all on `metadata`."""
+
+from runpass.server.db.schema import (
+    access,
+    audit,
+    credentials,
+    deployments,
+    instance,
+    issuer,
+    runners,
+    templates,
+    tenancy,
+    variables,
+)
+from runpass.server.db.schema.columns import metadata
+
+__all__ = [
+    "access",
+    "audit",
+    "credentials",
+    "deployments",
+    "instance",
+    "issuer",
+    "metadata",
+    "runners",
+    "templates",
+    "tenancy",
+    "variables",
+]

@@ -1,0 +1,112 @@
+"""Deployments, their steps and logs, and the run leases that runners hold on them."""
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
+
+from runpass.server.db.schema.columns import json_column, metadata, moment, own_id, reference
+
+OCCUPYING = "status IN ('IN_PROGRESS', 'WAITING_FOR_USER', 'ABORTING')"
+"""While a deployment is in one of these, no other of its environment may run: the partial unique index says so."""
+
+LIVE = "ended_at IS NULL"
+
+deployments = Table(
+    "deployments",
+    metadata,
+    own_id(),
+    reference("organization_id", "organizations.id"),
+    reference("project_id", "projects.id"),
+    reference("environment_id", "environments.id"),
+    reference("template_id", "templates.id"),
+    reference("pool_id", "runner_pools.id"),
+    Column("type", String(32), nullable=False),
+    Column("status", String(32), nullable=False),
+    Column("started_by", String(255), nullable=False),
+    Column("comment", Text, nullable=False, default=""),
+    Column("revision", String(255), nullable=False, default=""),
+    Column("timeout_seconds", Float, nullable=False),
+    Column(
+        "inputs_sealed",
+        LargeBinary,
+        nullable=False,
+        comment="commands and variables as they were when it was queued, encrypted",
+    ),
+    Column("error", Text, nullable=True),
+    Column("failed_step", String(128), nullable=True),
+    json_column("refusal", nullable=True),
+    moment("queued_at"),
+    moment("started_at", nullable=True),
+    moment("finished_at", nullable=True),
+    Index(
+        "uq_deployments_one_at_a_time",
+        "environment_id",
+        unique=True,
+        sqlite_where=text(OCCUPYING),
+        postgresql_where=text(OCCUPYING),
+    ),
+    Index(
+        "ix_deployments_queue",
+        "pool_id",
+        "id",
+        sqlite_where=text("status = 'QUEUED'"),
+        postgresql_where=text("status = 'QUEUED'"),
+    ),
+    Index("ix_deployments_environment_id_id", "environment_id", "id"),
+    Index("ix_deployments_project_id_id", "project_id", "id"),
+)
+
+deployment_steps = Table(
+    "deployment_steps",
+    metadata,
+    own_id(),
+    reference("organization_id", "organizations.id"),
+    reference("deployment_id", "deployments.id"),
+    Column("name", String(128), nullable=False),
+    Column("order", Integer, nullable=False),
+    Column("status", String(32), nullable=False),
+    moment("started_at", nullable=True),
+    moment("completed_at", nullable=True),
+    UniqueConstraint("deployment_id", "name"),
+)
+
+deployment_log_events = Table(
+    "deployment_log_events",
+    metadata,
+    Column("deployment_id", Uuid, ForeignKey("deployments.id", ondelete="RESTRICT"), primary_key=True),
+    Column("step", String(128), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    moment("at"),
+    Column("level", String(16), nullable=False),
+    Column("message", Text, nullable=False),
+)
+
+run_leases = Table(
+    "run_leases",
+    metadata,
+    own_id(),
+    reference("organization_id", "organizations.id"),
+    reference("deployment_id", "deployments.id"),
+    reference("runner_id", "runners.id"),
+    Column("secret_sha256", LargeBinary(32), nullable=False),
+    Column("fencing_token", Integer, nullable=False),
+    Column("tokens_minted", Integer, nullable=False, default=0),
+    moment("taken_at"),
+    moment("expires_at"),
+    moment("ended_at", nullable=True),
+    Index("uq_run_leases_live", "deployment_id", unique=True, sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+    Index("ix_run_leases_live_expires_at", "expires_at", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+    Index("ix_run_leases_live_runner_id", "runner_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
+    UniqueConstraint("deployment_id", "fencing_token"),
+)

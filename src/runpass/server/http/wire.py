@@ -1,0 +1,47 @@
+"""The base of every body of the management API: env0's camelCase, unknown fields accepted, scalars strict."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt
+
+from runpass.protocol.wire import to_camel
+
+
+class ApiModel(BaseModel):
+    """A request or response body."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        populate_by_name=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+
+def _no_control_characters(value: object) -> object:
+    if isinstance(value, str) and any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value):  # noqa: PLR2004
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _no_nul(value: object) -> object:
+    if isinstance(value, str) and "\x00" in value:
+        raise ValueError("must not contain a NUL character")
+    return value
+
+
+Flag = StrictBool
+Count = StrictInt
+Name = Annotated[str, BeforeValidator(_no_control_characters), Field(min_length=1, max_length=255)]
+ShortText = Annotated[str, BeforeValidator(_no_control_characters), Field(max_length=1024)]
+LongText = Annotated[str, BeforeValidator(_no_nul), Field(max_length=65_536)]
+
+
+def rfc3339(moment: datetime) -> str:
+    """Give a moment as clients of env0 expect it: UTC, milliseconds, `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Moment = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]

@@ -1,0 +1,117 @@
+"""The claims of a workload identity token: our public contract, in one place.
+
+A relying party binds these names and values, so a claim that was published is never renamed, never changes type and
+never changes meaning. All are strings. A claim whose fact is unknown is left out, never empty, so that a role that
+binds it refuses. Names without a prefix are env0's (`oidc` documentation of env0); the rest is ours and marked so.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+
+API_KEY_TYPE = "oidc"
+MAX_CLAIM = 1024
+"""Characters; longer facts (a repository's URL, say) stop the mint rather than being cut."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadClaims:
+    """Every custom claim, as facts about one run. `None` leaves a claim out."""
+
+    api_key_type: str = field(
+        default=API_KEY_TYPE,
+        metadata={"claim": "apiKeyType", "meaning": "Always `oidc`. Bind it, as env0's guide does.", "ours": False},
+    )
+    organization_id: str = field(metadata={"claim": "organizationId", "meaning": "The organization's id."})
+    organization: str = field(metadata={"claim": "organization", "meaning": "The same value as `organizationId`."})
+    project_id: str = field(metadata={"claim": "projectId", "meaning": "The project's id."})
+    project_name: str = field(metadata={"claim": "projectName", "meaning": "The project's name. Mutable: bind ids."})
+    template_id: str = field(metadata={"claim": "templateId", "meaning": "The template's id."})
+    template_name: str = field(metadata={"claim": "templateName", "meaning": "The template's name. Mutable."})
+    environment_id: str = field(
+        metadata={"claim": "environmentId", "meaning": "The environment's id. The best `user_claim`."}
+    )
+    environment_name: str = field(metadata={"claim": "environmentName", "meaning": "The environment's name. Mutable."})
+    workspace_name: str = field(metadata={"claim": "workspaceName", "meaning": "The Terraform workspace's name."})
+    deployment_log_id: str = field(metadata={"claim": "deploymentLogId", "meaning": "The deployment's id: one run."})
+    deployment_type: str = field(metadata={"claim": "deploymentType", "meaning": "`deploy`, `destroy`, `task`, …"})
+    deployer_email: str | None = field(
+        default=None, metadata={"claim": "deployerEmail", "meaning": "Who started the run, where an address is known."}
+    )
+    env0_tag: str | None = field(
+        default=None, metadata={"claim": "env0Tag", "meaning": "Value of the variable `ENV0_OIDC_TAG`, when set."}
+    )
+    phase: str = field(
+        metadata={
+            "claim": "phase",
+            "meaning": "What this part of the run does: `plan`, `apply`, `destroy`, `task`.",
+            "ours": True,
+        }
+    )
+    repository: str | None = field(
+        default=None, metadata={"claim": "repository", "meaning": "Where the code came from.", "ours": True}
+    )
+    revision: str | None = field(
+        default=None, metadata={"claim": "revision", "meaning": "The revision that was asked for.", "ours": True}
+    )
+    commit: str | None = field(
+        default=None, metadata={"claim": "commit", "meaning": "The commit that was run.", "ours": True}
+    )
+    runner_id: str = field(metadata={"claim": "runnerId", "meaning": "The runner that holds the run.", "ours": True})
+    runner_pool: str = field(metadata={"claim": "runnerPool", "meaning": "The runner's pool.", "ours": True})
+    runner_isolation: str = field(
+        metadata={
+            "claim": "runnerIsolation",
+            "meaning": "How runs are kept apart: `uid`, `bubblewrap`, `none`.",
+            "ours": True,
+        }
+    )
+    credential_id: str | None = field(
+        default=None,
+        metadata={
+            "claim": "credentialId",
+            "meaning": "Only in the login token of that credential, which never leaves the runner: binding it makes"
+            " assignment a boundary.",
+            "ours": True,
+        },
+    )
+
+    def as_mapping(self) -> dict[str, str]:
+        """Give the claims by their wire names, unknown facts left out.
+
+        Raises `ValueError` that names a claim longer than `MAX_CLAIM`.
+        """
+        found: dict[str, str] = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None or value == "":
+                continue
+            if len(value) > MAX_CLAIM:
+                raise ValueError(f"the claim {item.metadata['claim']} would be longer than {MAX_CLAIM} characters")
+            found[item.metadata["claim"]] = value
+        return found
+
+
+STANDARD_CLAIMS: Mapping[str, str] = {
+    "iss": "The issuer URL, with its trailing slash.",
+    "sub": "The organization's id: the same for every run of the organization, as env0's.",
+    "aud": "One audience, a plain string.",
+    "iat": "When the token was made (seconds).",
+    "nbf": "The same moment: Vault computes it from `exp` when it is missing.",
+    "exp": "When it ends (seconds).",
+    "jti": "The token's id, also in the audit trail.",
+}
+
+
+def documented() -> list[tuple[str, str, bool]]:
+    """Give (claim, meaning, ours) of every claim that can be in a token, in the order of the reference docs."""
+    standard = [(name, meaning, False) for name, meaning in STANDARD_CLAIMS.items()]
+    custom = [
+        (item.metadata["claim"], item.metadata["meaning"], bool(item.metadata.get("ours")))
+        for item in fields(WorkloadClaims)
+    ]
+    return standard + custom
+
+
+def supported() -> list[str]:
+    """Give every claim name for `claims_supported` (OpenID Connect Discovery 1.0, section 3)."""
+    return [name for name, _, _ in documented()]

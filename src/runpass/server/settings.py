@@ -1,0 +1,159 @@
+"""The server's settings: environment (`RUNPASS_*`), file and options → one frozen `ServerSettings`.
+
+The only module of the server that reads the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from runpass.configuration import Loaded, load
+from runpass.protocol.credentials import is_loopback
+from runpass.secret import Secret
+
+PREFIX = "RUNPASS_"
+FILE_VARIABLE = "RUNPASS_SETTINGS"
+Network = IPv4Network | IPv6Network
+
+
+def _networks(value: object) -> object:
+    items = value.split(",") if isinstance(value, str) else value
+    if not isinstance(items, (list, tuple)):
+        return value
+    try:
+        return tuple(ip_network(str(item).strip()) for item in items if str(item).strip())
+    except ValueError:
+        raise ValueError("must be a comma-separated list of addresses or networks such as 10.0.0.0/8") from None
+
+
+class ServerSettings(BaseModel):
+    """Everything an operator can decide about a server."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data_dir: Path = Field(default=Path("runpass-data"), description="Where the default database stands (0700).")
+    database_url: str = Field(
+        default="", description="`sqlite:////abs/file.db` or `postgresql://…`. Empty: SQLite in the data directory."
+    )
+    master_key_file: Path | None = Field(
+        default=None,
+        description="File (0600) with the 32-byte master key that encrypts secret columns, best kept apart from the"
+        " data. Made at first start. Empty: `master.key` beside the data directory's own files.",
+    )
+    master_key: Secret | None = Field(
+        default=None, description="The master key itself, 64 hex digits, where no file can be had."
+    )
+    listen_host: str = Field(default="127.0.0.1", max_length=255, description="Address to listen on.")
+    listen_port: int = Field(default=8440, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        default="",
+        max_length=1024,
+        description="Where clients, runners and Vaults reach this server, without a trailing slash. Never taken"
+        " from the Host header. Empty: the listening address.",
+    )
+    issuer_url: str = Field(
+        default="",
+        max_length=1024,
+        description="The `iss` of every token, with its trailing slash. Empty: the public URL and a slash.",
+    )
+    foreign_issuer: bool = Field(
+        default=False,
+        description="Allow an issuer URL outside the public URL, such as https://login.app.env0.com/, for those who"
+        " keep Vault roles written for env0. The documents are then served below the public URL.",
+    )
+    audience: str = Field(
+        default="",
+        max_length=1024,
+        description="The shared audience of workload identity tokens. Empty: the issuer URL without its slash.",
+    )
+    token_lifetime_seconds: int = Field(
+        default=900, ge=5, le=86_400, description="How long a workload identity token is valid."
+    )
+    run_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="How long a run may take.")
+    lease_seconds: float = Field(
+        default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."
+    )
+    long_poll_seconds: float = Field(default=25.0, ge=0, le=120, description="How long a runner's question may wait.")
+    tls_certificate: Path | None = Field(default=None, description="PEM certificate chain to serve HTTPS with.")
+    tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
+        default=(), description="Proxies that end TLS in front of this server; only their X-Forwarded-For is believed."
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="Server processes; more than one wants PostgreSQL.")
+    max_body_bytes: int = Field(
+        default=4_194_304, ge=65_536, le=67_108_864, description="Largest request body that is read."
+    )
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = {key: value for key, value in values.items() if value != ""}
+        host, port = str(filled.get("listen_host", "127.0.0.1")), filled.get("listen_port", 8440)
+        scheme = "https" if filled.get("tls_certificate") else "http"
+        shown = f"[{host}]" if ":" in host else host
+        filled.setdefault("public_url", f"{scheme}://{shown}:{port}")
+        if isinstance(filled["public_url"], str):
+            filled["public_url"] = filled["public_url"].rstrip("/")
+            filled.setdefault("issuer_url", filled["public_url"] + "/")
+        if isinstance(filled.get("issuer_url"), str):
+            filled.setdefault("audience", filled["issuer_url"].removesuffix("/"))
+        data_dir = Path(str(filled.get("data_dir", "runpass-data")))
+        filled.setdefault("database_url", f"sqlite:///{data_dir / 'runpass.db'}")
+        if "master_key" not in filled:
+            filled.setdefault("master_key_file", data_dir / "master.key")
+        return filled
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ServerSettings":
+        _check_url("public_url", self.public_url, path_allowed=False)
+        _check_url("issuer_url", self.issuer_url, path_allowed=True)
+        if not self.issuer_url.endswith("/"):
+            raise ValueError("issuer_url must end with a slash: relying parties compare it byte for byte")
+        if not self.foreign_issuer and not self.issuer_url.startswith(self.public_url + "/"):
+            raise ValueError("issuer_url is outside public_url: set foreign_issuer if that is what you want")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if not (is_loopback(self.listen_host) or self.tls_certificate or self.trusted_proxies):
+            raise ValueError("listen_host is not this machine alone: give tls_certificate or trusted_proxies")
+        return self
+
+    @property
+    def documents_path(self) -> str:
+        """Give the path, without a trailing slash, below which the issuer's documents are served."""
+        return "" if self.foreign_issuer else urlsplit(self.issuer_url).path.removesuffix("/")
+
+    @property
+    def jwks_url(self) -> str:
+        """Give the URL a Vault fetches our keys from."""
+        return f"{self.public_url}{self.documents_path}/.well-known/jwks.json"
+
+
+def _check_url(name: str, value: str, *, path_allowed: bool) -> None:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError(f"{name} must be a plain http(s) URL")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        raise ValueError(f"{name} must be https unless it is this machine alone")
+    if parts.path.strip("/") and not path_allowed:
+        raise ValueError(f"{name} must not have a path")
+
+
+def load_settings(
+    *, file: Path | None = None, environment: Mapping[str, str] | None = None, **options: Any
+) -> Loaded[ServerSettings]:
+    """Give the server's settings; `file` defaults to what `RUNPASS_SETTINGS` names.
+
+    Raises `ConfigurationError` that names every bad setting.
+    """
+    environment = os.environ if environment is None else environment  # noqa: TID251 -- settings.py may
+    named = environment.get(FILE_VARIABLE)
+    where = file or (Path(named) if named else None)
+    return load(ServerSettings, environment=environment, prefix=PREFIX, file=where, options=options)

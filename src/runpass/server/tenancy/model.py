@@ -1,0 +1,86 @@
+"""The records of this room."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId
+from runpass.server.access.actors import ScopePath
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A tenant. Organizations do not trust each other."""
+
+    id: OrganizationId
+    name: str
+    description: str
+    oidc_sub: str
+    """The `sub` of every token of this organization; never changes."""
+    enable_oidc: bool
+    """Whether jobs get a token of their own even without an OIDC credential (env0's policy)."""
+    allow_clear_text_vault: bool
+    """Whether a credential may name an `http://` Vault on another machine."""
+    policies: Mapping[str, Any]
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project; `path` are the ids from the root project down to this one."""
+
+    id: ProjectId
+    organization_id: OrganizationId
+    parent_project_id: ProjectId | None
+    name: str
+    description: str
+    tags: tuple[str, ...]
+    is_archived: bool
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    path: tuple[ProjectId, ...] = field(default=())
+
+    @property
+    def scope(self) -> ScopePath:
+        """Give where this project stands, for a permission check."""
+        return ScopePath(self.organization_id, self.path)
+
+
+class EnvironmentStatus(StrEnum):
+    """env0's states of an environment."""
+
+    CREATED = "CREATED"
+    INACTIVE = "INACTIVE"
+    ACTIVE = "ACTIVE"
+    FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    WAITING_FOR_USER = "WAITING_FOR_USER"
+    DEPLOY_IN_PROGRESS = "DEPLOY_IN_PROGRESS"
+    DESTROY_IN_PROGRESS = "DESTROY_IN_PROGRESS"
+    TASK_IN_PROGRESS = "TASK_IN_PROGRESS"
+    ABORTING = "ABORTING"
+    ABORTED = "ABORTED"
+    NEVER_DEPLOYED = "NEVER_DEPLOYED"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """An environment: what deployments deploy."""
+
+    id: EnvironmentId
+    organization_id: OrganizationId
+    project_id: ProjectId
+    template_id: TemplateId | None
+    name: str
+    workspace_name: str
+    status: EnvironmentStatus
+    is_archived: bool
+    settings: Mapping[str, Any]
+    created_by: str
+    created_at: datetime
+    updated_at: datetime

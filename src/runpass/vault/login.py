@@ -1,0 +1,101 @@
+"""The JWT login: where a credential's `role_name` becomes Vault's `role`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from runpass.secret import Secret
+from runpass.vault import paths
+from runpass.vault.answer import VaultAnswer
+from runpass.vault.client import VaultClient
+from runpass.vault.errors import AnswerNotUnderstood, Place, VaultFailure, visible
+from runpass.vault.refusals import AuthMountNotFound, Refusal, reason_of
+
+REFUSALS = frozenset({400, 403, 404, 500})
+
+
+@dataclass(frozen=True, slots=True)
+class VaultLogin:
+    """What a Vault gave for an identity token. `ttl` zero means that the token does not expire."""
+
+    client_token: Secret
+    accessor: Secret
+    """Empty for a batch token."""
+    policies: tuple[str, ...]
+    ttl: timedelta
+    renewable: bool
+    token_type: str
+    entity_id: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether the token is a batch token: it cannot be revoked and ends with its TTL."""
+        return self.token_type == "batch"  # noqa: S105 -- a kind of token
+
+
+def jwt_login(client: VaultClient, *, mount: str, role: str, jwt: Secret) -> VaultLogin:
+    """Log in to the JWT auth method at `mount` (written without `auth/`) as `role`.
+
+    Raises a class of `runpass.vault.refusals` when the auth method says no, another `VaultFailure` otherwise.
+    """
+    path = f"auth/{paths.checked(mount, 'auth mount path')}/login"
+    # SECURITY: sent without a token. One that is left over would turn "no such mount" into another answer.
+    anonymous = client.with_token(None)
+    answer = anonymous.write(path, {"role": role, "jwt": jwt}, accept=REFUSALS)
+    if answer.status in REFUSALS:
+        raise _refused(answer, client, mount, role)
+    return _login(answer, Place(client.address, client.namespace, path))
+
+
+def _refused(answer: VaultAnswer, client: VaultClient, mount: str, role: str) -> VaultFailure:
+    text = "; ".join(answer.errors)
+    unmounted = answer.status in {403, 404} or "missing client token" in text
+    reason: type[Refusal] = AuthMountNotFound if unmounted else reason_of(text)
+    place = Place(client.address, client.namespace)
+    return reason(
+        f"{place} refused the login at auth/{visible(mount, 255)} as role {visible(role, 255)}: {reason.sentence}",
+        hint=reason.advice,
+        vault_error=answer.vault_error,
+        status=answer.status,
+    )
+
+
+def _login(answer: VaultAnswer, place: Place) -> VaultLogin:
+    auth = answer.auth
+    token = auth.get("client_token")
+    if not isinstance(token, str) or not token:
+        raise AnswerNotUnderstood(
+            f"{place} accepted the login and gave no token",
+            hint="Something between here and the Vault may wrap or change its answers.",
+            status=answer.status,
+        )
+    return VaultLogin(
+        client_token=Secret(token),
+        accessor=Secret(_text(auth.get("accessor"))),
+        policies=_texts(auth.get("policies")),
+        ttl=timedelta(seconds=_seconds(auth.get("lease_duration"))),
+        renewable=auth.get("renewable") is True,
+        token_type=_text(auth.get("token_type")),
+        entity_id=_text(auth.get("entity_id")),
+        metadata=_metadata(auth.get("metadata")),
+        warnings=tuple(visible(warning) for warning in answer.warnings),
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
+
+def _seconds(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**10 else 0
+
+
+def _metadata(value: Any) -> dict[str, str]:
+    return {str(key): _text(item) for key, item in value.items()} if isinstance(value, dict) else {}

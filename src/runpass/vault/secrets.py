@@ -1,0 +1,174 @@
+"""Secrets from KV engines: each secret is read once, and all failures are raised together.
+
+The version of an engine is asked from `sys/internal/ui/mounts`, which needs no more right than the read itself, so
+one secret of a KV v2 engine costs two requests and every further one of the same engine costs one.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runpass.secret import Secret
+from runpass.vault import paths
+from runpass.vault.answer import VaultAnswer
+from runpass.vault.client import VaultClient
+from runpass.vault.errors import (
+    ConnectionFailed,
+    Place,
+    PolicyDenied,
+    SecretDeleted,
+    SecretDestroyed,
+    SecretKeyMissing,
+    SecretNotFound,
+    SecretsUnavailable,
+    TokenInvalid,
+    VaultFailure,
+    visible,
+)
+from runpass.vault.references import SecretReference, find_references, substitute
+
+__all__ = ["SecretReference", "SecretsEngine", "find_references", "read_secrets", "substitute"]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretsEngine:
+    """Where an engine is mounted (without slashes at the ends) and how its secrets are read."""
+
+    path: str
+    version: int
+
+    def api_path(self, path: str) -> str:
+        """Give where the API serves the secret that people call `path`."""
+        below = path.removeprefix(f"{self.path}/")
+        return f"{self.path}/data/{below}" if self.version == 2 else path  # noqa: PLR2004 -- KV version 2
+
+    def holds(self, path: str) -> bool:
+        """Whether `path` lies below this mount."""
+        return path.startswith(f"{self.path}/")
+
+
+def read_secrets(client: VaultClient, references: Iterable[SecretReference]) -> Mapping[SecretReference, Secret]:
+    """Give the value of every reference.
+
+    A value that is not a string becomes its compact JSON. An engine that is not KV is read as it is written.
+    Raises `SecretsUnavailable` that lists every reference that failed, each with its own reason.
+    """
+    reader = _Reader(client)
+    values: dict[SecretReference, Secret] = {}
+    failures: list[tuple[SecretReference, VaultFailure]] = []
+    for reference in dict.fromkeys(references):
+        try:
+            values[reference] = reader.value(reference)
+        except VaultFailure as error:
+            failures.append((reference, error))
+    if failures:
+        raise SecretsUnavailable(failures) from failures[0][1]
+    return values
+
+
+class _Reader:
+    """One round of reading: what was asked once is not asked again, be it an answer or a failure."""
+
+    def __init__(self, client: VaultClient) -> None:
+        self._client = client
+        self._mounts: dict[str, list[SecretsEngine]] = {}
+        self._secrets: dict[tuple[str, str], Mapping[str, Any] | VaultFailure] = {}
+        self._broken: VaultFailure | None = None
+
+    def value(self, reference: SecretReference) -> Secret:
+        if self._broken is not None:
+            raise self._broken
+        view = self._client.in_namespace(reference.namespace) if reference.namespace else self._client
+        secret = self._secret(view, reference.path)
+        if reference.key not in secret:
+            raise SecretKeyMissing(
+                f"the secret has no key {visible(reference.key, 255)}",
+                hint="Check the key's name, case included; it is what follows the last dot.",
+            )
+        return _as_text(secret[reference.key])
+
+    def _secret(self, view: VaultClient, path: str) -> Mapping[str, Any]:
+        where = (view.namespace, path)
+        if where not in self._secrets:
+            try:
+                self._secrets[where] = _read(view, self._mount(view, path), path)
+            except (ConnectionFailed, TokenInvalid) as error:
+                self._broken = error  # the next read would fail the same way, perhaps after another long wait
+                raise
+            except VaultFailure as error:
+                self._secrets[where] = error
+        found = self._secrets[where]
+        if isinstance(found, VaultFailure):
+            raise found
+        return found
+
+    def _mount(self, view: VaultClient, path: str) -> SecretsEngine:
+        known = self._mounts.setdefault(view.namespace, [])
+        for mount in known:
+            if mount.holds(path):
+                return mount
+        known.append(find_mount(view, path))
+        return known[-1]
+
+
+def find_mount(client: VaultClient, path: str) -> SecretsEngine:
+    """Give the engine that serves `path`, in one request that any token with a right below the mount may make."""
+    try:
+        answer = client.read(f"sys/internal/ui/mounts/{path}")
+    except PolicyDenied as error:
+        mount = visible(path.partition("/")[0], 255)
+        raise PolicyDenied(
+            f"no policy of this token reaches anything below {mount}/, or nothing is mounted there",
+            hint="Check the mount's path and the namespace, and that a policy of the role allows reading the secret.",
+            vault_error=error.vault_error,
+            status=error.status,
+        ) from error
+    mounted = answer.data.get("path")
+    options = answer.data.get("options")
+    version = options.get("version") if isinstance(options, dict) else None
+    # `kv` enabled without options answers `{}` and is version 1.
+    found = mounted.strip("/") if isinstance(mounted, str) and mounted.strip("/") else path.partition("/")[0]
+    return SecretsEngine(found, 2 if str(version) == "2" else 1)
+
+
+def _read(client: VaultClient, mount: SecretsEngine, path: str) -> Mapping[str, Any]:
+    api_path = mount.api_path(paths.checked(path))
+    try:
+        answer = client.read(api_path, accept={404})
+    except PolicyDenied as error:
+        raise PolicyDenied(
+            f"no policy of this token allows reading {visible(api_path, 512)}",
+            hint=f'Add: path "{visible(api_path, 512)}" {{ capabilities = ["read"] }} to a policy of the role.',
+            vault_error=error.vault_error,
+            status=error.status,
+        ) from error
+    if answer.status == 404:  # noqa: PLR2004 -- HTTP's own number
+        raise _absent(answer, Place(client.address, client.namespace))
+    found = answer.data.get("data") if mount.version == 2 else answer.data  # noqa: PLR2004 -- KV version 2
+    return found if isinstance(found, dict) else {}
+
+
+def _absent(answer: VaultAnswer, place: Place) -> SecretNotFound:
+    """Tell a secret that never was from one whose newest version is deleted or destroyed (a 404 with a body)."""
+    metadata = answer.data.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("destroyed") is True:
+        return SecretDestroyed(
+            "the newest version of the secret is destroyed", hint="Write the secret again.", status=answer.status
+        )
+    if isinstance(metadata, dict) and metadata.get("deletion_time"):
+        return SecretDeleted(
+            "the newest version of the secret is deleted",
+            hint="Undelete it or write a new version.",
+            status=answer.status,
+        )
+    return SecretNotFound(
+        f"{place} has no such secret",
+        hint="Check the path: it starts with the mount and is written without data/.",
+        vault_error=answer.vault_error,
+        status=answer.status,
+    )
+
+
+def _as_text(value: object) -> Secret:
+    return Secret(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))

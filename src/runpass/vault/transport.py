@@ -1,0 +1,139 @@
+"""What httpx's exceptions mean, told as ours, and the one pool of connections to a Vault."""
+
+import socket
+import ssl
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx2
+
+from runpass.vault.errors import AddressInvalid, AnswerNotUnderstood, Place, TlsFailed, Unreachable, VaultFailure
+
+UNKNOWN_CA: Final = frozenset({2, 18, 19, 20, 21})
+"""OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted."""
+HOSTNAME_MISMATCH: Final = frozenset({62, 64})
+EXPIRED: Final = frozenset({9, 10})
+
+
+def clean_address(address: str) -> str:
+    """Give the address without a slash at its end; it may carry a path prefix, nothing else.
+
+    Raises `AddressInvalid` that does not repeat it: a password may stand in it.
+    """
+    try:
+        parts = urlsplit(address)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    odd = any(c.isspace() or not c.isprintable() or c in "?#\\" for c in address) or "@" in parts.netloc
+    if parts.scheme not in {"http", "https"} or not host or odd or ".." in parts.path.split("/"):
+        raise AddressInvalid(
+            "the Vault's address is not a URL that can be used",
+            hint="Write it like https://vault.example.com:8200, without user, query or fragment.",
+        )
+    return address.rstrip("/")
+
+
+def open_pool(address: str, *, ca_bundle: Path | None, timeout: float) -> httpx2.Client:
+    """Give a pool of connections: no proxies or certificates from the environment, no redirects, no cookies."""
+    return httpx2.Client(
+        verify=_trust(address, ca_bundle),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=timeout,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0),
+    )
+
+
+def _trust(address: str, ca_bundle: Path | None) -> ssl.SSLContext | bool:
+    if address.startswith("http:"):
+        # Loading the machine's certificates costs tens of milliseconds; this context trusts nobody.
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=str(ca_bundle))
+    except (OSError, ssl.SSLError) as error:
+        raise TlsFailed(
+            f"the CA bundle {ca_bundle} cannot be read as PEM certificates", hint="Check the file and its rights."
+        ) from error
+
+
+def translate(error: Exception, place: Place) -> VaultFailure:
+    """Give our error for one that httpx raised while asking `place`."""
+    causes = tuple(_chain(error))
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _certificate(cause, place)
+        if isinstance(cause, ssl.SSLError):
+            return TlsFailed(
+                f"no TLS connection to {place}: {_reason(cause)}",
+                hint="If the port speaks plain HTTP, write the address with http://.",
+            )
+    if isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.DecodingError)):
+        return AnswerNotUnderstood(
+            f"the answer of {place} broke off",
+            hint="Check the port, and any proxy or load balancer in between.",
+        )
+    return _unreachable(error, causes, place)
+
+
+def _unreachable(error: Exception, causes: tuple[BaseException, ...], place: Place) -> Unreachable:
+    if isinstance(error, httpx2.TimeoutException):
+        return timed_out(place)
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return Unreachable(
+            f"no connection to {place}: the host name is not known here",
+            hint="Check the host name in the address, and this machine's name resolution.",
+        )
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return Unreachable(
+            f"no connection to {place}: the connection was refused",
+            hint="Nothing listens on this port, or a firewall says no. Check host and port.",
+        )
+    return Unreachable(
+        f"no connection to {place}", hint="Check host, port, network and firewall between this machine and the Vault."
+    )
+
+
+def timed_out(place: Place) -> Unreachable:
+    """Give the error for a Vault that did not answer in time."""
+    return Unreachable(
+        f"{place} did not answer in time",
+        hint="A firewall may drop the packets, or the Vault is overloaded.",
+    )
+
+
+def _certificate(error: ssl.SSLCertVerificationError, place: Place) -> TlsFailed:
+    code = getattr(error, "verify_code", 0)
+    if code in UNKNOWN_CA:
+        return TlsFailed(
+            f"the certificate of {place} is signed by an authority that is not trusted here",
+            hint="Give the CA's certificate as the CA bundle, or install it on this machine.",
+        )
+    if code in HOSTNAME_MISMATCH:
+        return TlsFailed(
+            f"the certificate of {place} is for another host name",
+            hint="Use the name that the certificate carries in the address.",
+        )
+    if code in EXPIRED:
+        return TlsFailed(
+            f"the certificate of {place} is expired or not valid yet", hint="Renew it, or check this machine's clock."
+        )
+    return TlsFailed(f"the certificate of {place} is not accepted: {_reason(error)}", hint="Renew it.")
+
+
+def _reason(error: ssl.SSLError) -> str:
+    return (error.reason or "the handshake failed").replace("_", " ").lower()
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and current not in found:
+        found.append(current)
+        current = current.__cause__ or current.__context__
+    return found
