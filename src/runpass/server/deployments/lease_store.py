@@ -1,0 +1,87 @@
+"""Every query on run leases."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, select, update
+
+from runpass.ids import DeploymentId, RunLeaseId, RunnerId
+from runpass.server.db.engine import Transaction
+from runpass.server.db.schema.deployments import run_leases
+from runpass.server.deployments.model import Lease
+
+
+def insert_lease(tx: Transaction, lease: Lease) -> None:
+    """Store a new run lease."""
+    tx.execute(
+        run_leases.insert().values(
+            id=lease.id,
+            organization_id=lease.organization_id,
+            deployment_id=lease.deployment_id,
+            runner_id=lease.runner_id,
+            secret_sha256=lease.secret_sha256,
+            fencing_token=lease.fencing_token,
+            tokens_minted=lease.tokens_minted,
+            taken_at=lease.taken_at,
+            expires_at=lease.expires_at,
+        )
+    )
+
+
+def get_lease(tx: Transaction, lease_id: RunLeaseId) -> Lease | None:
+    """Give a run lease by id, live or not."""
+    row = tx.execute(select(run_leases).where(run_leases.c.id == lease_id)).one_or_none()
+    return None if row is None else _lease(row)
+
+
+def next_fencing_token(tx: Transaction, deployment_id: DeploymentId) -> int:
+    """Give a number above every one this deployment's leases ever had."""
+    query = select(func.max(run_leases.c.fencing_token)).where(run_leases.c.deployment_id == deployment_id)
+    return (tx.execute(query).scalar() or 0) + 1
+
+
+def live_leases(tx: Transaction, runner_id: RunnerId) -> int:
+    """Count the live leases of a runner."""
+    live = (run_leases.c.runner_id == runner_id) & run_leases.c.ended_at.is_(None)
+    return int(tx.execute(select(func.count()).select_from(run_leases).where(live)).scalar_one())
+
+
+def extend_lease(tx: Transaction, lease_id: RunLeaseId, expires_at: datetime) -> None:
+    """Move a live lease's deadline."""
+    live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None)
+    tx.execute(update(run_leases).where(live).values(expires_at=expires_at))
+
+
+def count_mint(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> bool:
+    """Count one more token of a lease that is still live; whether it was."""
+    live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > now)
+    counted = update(run_leases).where(live).values(tokens_minted=run_leases.c.tokens_minted + 1)
+    return tx.execute(counted).rowcount == 1
+
+
+def end_lease(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> bool:
+    """End a live lease; whether it was live."""
+    live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None)
+    return tx.execute(update(run_leases).where(live).values(ended_at=now)).rowcount == 1
+
+
+def expired_leases(tx: Transaction, now: datetime, limit: int = 100) -> list[Lease]:
+    """Give live leases whose deadline has passed, oldest deadline first."""
+    past = run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at <= now)
+    query = select(run_leases).where(past).order_by(run_leases.c.expires_at).limit(limit)
+    return [_lease(row) for row in tx.execute(query)]
+
+
+def _lease(row: Row[Any]) -> Lease:
+    return Lease(
+        id=row.id,
+        organization_id=row.organization_id,
+        deployment_id=row.deployment_id,
+        runner_id=row.runner_id,
+        secret_sha256=row.secret_sha256,
+        fencing_token=row.fencing_token,
+        tokens_minted=row.tokens_minted,
+        taken_at=row.taken_at,
+        expires_at=row.expires_at,
+        ended_at=row.ended_at,
+    )

@@ -1,0 +1,117 @@
+"""Every query on steps and log events. Writing the same report twice changes nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from runpass.ids import DeploymentId, OrganizationId, new_id
+from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
+from runpass.server.db.engine import Transaction
+from runpass.server.db.schema.deployments import deployment_log_events, deployment_steps
+
+
+@dataclass(frozen=True, slots=True)
+class StoredStep:
+    """A step as it is stored."""
+
+    id: UUID
+    name: str
+    order: int
+    status: StepStatus
+    started_at: datetime | None
+    completed_at: datetime | None
+
+
+def save_steps(
+    tx: Transaction, organization_id: OrganizationId, deployment_id: DeploymentId, steps: Sequence[Step]
+) -> None:
+    """Store steps by name; a later report replaces an earlier one, except that a completed step stays so."""
+    if not steps:
+        return
+    rows = [
+        {
+            "id": new_id(),
+            "organization_id": organization_id,
+            "deployment_id": deployment_id,
+            "name": step.name,
+            "order": step.order,
+            "status": step.status.value,
+            "started_at": step.started_at,
+            "completed_at": step.completed_at,
+        }
+        for step in steps
+    ]
+    insert = _insert(tx)(deployment_steps)
+    upsert = insert.on_conflict_do_update(
+        index_elements=["deployment_id", "name"],
+        set_={name: insert.excluded[name] for name in ("order", "status", "started_at", "completed_at")},
+        where=deployment_steps.c.completed_at.is_(None),
+    )
+    for row in rows:
+        tx.execute(upsert, row)
+
+
+def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[LogEvent]) -> None:
+    """Store log events; one that is there already is left as it is."""
+    if not events:
+        return
+    rows = [
+        {
+            "deployment_id": deployment_id,
+            "step": event.step,
+            "number": event.number,
+            "at": event.at,
+            "level": event.level.value,
+            "message": event.message.replace("\x00", "\ufffd"),
+        }
+        for event in events
+    ]
+    tx.execute(_insert(tx)(deployment_log_events).on_conflict_do_nothing(), rows)
+
+
+def list_steps(tx: Transaction, deployment_id: DeploymentId) -> list[StoredStep]:
+    """Give a deployment's steps in order."""
+    query = (
+        select(deployment_steps)
+        .where(deployment_steps.c.deployment_id == deployment_id)
+        .order_by(deployment_steps.c.order, deployment_steps.c.id)
+    )
+    return [
+        StoredStep(row.id, row.name, row.order, StepStatus(row.status), row.started_at, row.completed_at)
+        for row in tx.execute(query)
+    ]
+
+
+def list_events(tx: Transaction, deployment_id: DeploymentId, step: str, *, after: int, limit: int) -> list[LogEvent]:
+    """Give the events of a step with numbers above `after`, in order."""
+    events = deployment_log_events
+    this = (events.c.deployment_id == deployment_id) & (events.c.step == step) & (events.c.number > after)
+    query = select(events).where(this).order_by(events.c.number).limit(limit)
+    return [
+        LogEvent(step=row.step, number=row.number, at=row.at, level=LogLevel(row.level), message=row.message)
+        for row in tx.execute(query)
+    ]
+
+
+def fail_open_steps(tx: Transaction, deployment_id: DeploymentId, now: datetime) -> None:
+    """End every step that is still open as failed: nobody will report on it any more."""
+    still_open = (deployment_steps.c.deployment_id == deployment_id) & deployment_steps.c.completed_at.is_(None)
+    values = {"status": StepStatus.FAIL.value, "completed_at": now}
+    tx.execute(update(deployment_steps).where(still_open).values(**values))
+
+
+def last_number(tx: Transaction, deployment_id: DeploymentId, step: str) -> int:
+    """Give the highest event number of a step; 0 if there is none."""
+    events = deployment_log_events
+    query = select(func.max(events.c.number)).where(events.c.deployment_id == deployment_id, events.c.step == step)
+    return tx.execute(query).scalar() or 0
+
+
+def _insert(tx: Transaction) -> Any:
+    return sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert

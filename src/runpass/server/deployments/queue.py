@@ -1,0 +1,143 @@
+"""Queueing a deployment: everything it will be given is decided and frozen here."""
+
+from dataclasses import dataclass
+
+from runpass.clock import Clock
+from runpass.errors import Conflict, InvalidInput
+from runpass.ids import DeploymentId, OrganizationId, TemplateId, new_id
+from runpass.protocol.run_lease import RunFacts, Variable
+from runpass.protocol.wire import encode
+from runpass.server.access.actors import Actor
+from runpass.server.db.encryption import Cipher, Place
+from runpass.server.db.engine import Transaction
+from runpass.server.deployments import store
+from runpass.server.deployments.changing import note_state
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, Inputs
+from runpass.server.runners.model import DEFAULT_POOL
+from runpass.server.runners.store import pool_id
+from runpass.server.templates.model import Template
+from runpass.server.templates.store import get_template
+from runpass.server.tenancy.lookup import own_organization
+from runpass.server.tenancy.model import Environment, Project
+from runpass.server.variables.inheritance import places, resolve
+from runpass.server.variables.model import ENVIRONMENT_VARIABLE, ConfigurationVariable
+from runpass.server.variables.store import list_variables
+
+OIDC_TAG = "ENV0_OIDC_TAG"
+"""SECURITY: becomes the claim `env0Tag`, so it is read only from places that an admin decides."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployRequest:
+    """What a caller asks for."""
+
+    template_id: TemplateId | None = None
+    revision: str = ""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Queueing:
+    """Who queues, and what is needed for it."""
+
+    actor: Actor
+    cipher: Cipher
+    clock: Clock
+    timeout_seconds: float
+
+
+def inputs_place(deployment_id: DeploymentId, organization_id: OrganizationId) -> Place:
+    """Give where a deployment's frozen inputs stand."""
+    return Place("deployments", "inputs_sealed", str(deployment_id), organization_id)
+
+
+def queue_deployment(
+    tx: Transaction, how: Queueing, environment: Environment, project: Project, wanted: DeployRequest
+) -> Deployment:
+    """Queue a deployment of an environment; give it.
+
+    Raises `InvalidInput` for a template that this project may not run, `Conflict` for an archived environment.
+    """
+    if environment.is_archived:
+        raise Conflict("the environment is archived")
+    template = _template(tx, environment, project, wanted)
+    order = places(
+        environment.organization_id, template_id=template.id, path=project.path, environment_id=environment.id
+    )
+    variables = list_variables(tx, how.cipher, environment.organization_id, order)
+    deployment_id = DeploymentId(new_id())
+    organization = own_organization(tx, how.actor)
+    facts = RunFacts(
+        organization_id=organization.id,
+        organization_name=organization.name,
+        project_id=project.id,
+        project_name=project.name,
+        environment_id=environment.id,
+        environment_name=environment.name,
+        deployment_id=deployment_id,
+        deployment_type=DeploymentType.DEPLOY.value,
+        template_id=template.id,
+        template_name=template.name,
+        workspace_name=environment.workspace_name,
+        revision=wanted.revision or None,
+        deployer_name=how.actor.name,
+    )
+    inputs = Inputs(
+        run=facts,
+        commands=template.source.commands,
+        variables=_handed(resolve(order, variables)),
+        env0_tag=_tag(variables, project),
+    )
+    now = how.clock.now()
+    deployment = Deployment(
+        id=deployment_id,
+        organization_id=organization.id,
+        project_id=project.id,
+        environment_id=environment.id,
+        template_id=template.id,
+        pool_id=pool_id(tx, organization.id, DEFAULT_POOL, now),
+        type=DeploymentType.DEPLOY,
+        status=DeploymentStatus.QUEUED,
+        started_by=how.actor.audit_name,
+        comment=wanted.comment,
+        revision=wanted.revision,
+        timeout_seconds=how.timeout_seconds,
+        inputs_sealed=how.cipher.seal(encode(inputs), inputs_place(deployment_id, organization.id)),
+        error=None,
+        failed_step=None,
+        refusal=None,
+        queued_at=now,
+        started_at=None,
+        finished_at=None,
+    )
+    store.insert_deployment(tx, deployment)
+    note_state(tx, deployment, DeploymentStatus.QUEUED, by=how.actor.audit_name, now=now)
+    return deployment
+
+
+def _template(tx: Transaction, environment: Environment, project: Project, wanted: DeployRequest) -> Template:
+    template_id = wanted.template_id or environment.template_id
+    if template_id is None:
+        raise InvalidInput.of("blueprintId", "is required: this environment has no template yet")
+    template = get_template(tx, environment.organization_id, template_id)
+    if template is None or template.is_deleted or not set(project.path) & set(template.project_ids):
+        raise InvalidInput.of("blueprintId", "must name a template that is assigned to the environment's project")
+    return template
+
+
+def _handed(variables: list[ConfigurationVariable]) -> tuple[Variable, ...]:
+    return tuple(
+        Variable(name=item.name, value=item.value, sensitive=item.is_sensitive)
+        for item in variables
+        if item.type == ENVIRONMENT_VARIABLE and item.name != OIDC_TAG
+    )
+
+
+def _tag(variables: list[ConfigurationVariable], project: Project) -> str | None:
+    trusted = places(project.organization_id, path=project.path)
+    found = [
+        item
+        for item in variables
+        if item.name == OIDC_TAG and (item.scope, item.scope_id) in trusted and not item.is_sensitive
+    ]
+    return resolve(trusted, found)[-1].value.reveal() if found else None

@@ -1,0 +1,218 @@
+"""Run leases: taking one, proving to hold it, keeping it, ending it, losing it.
+
+A lease lives until a deadline that heartbeats move. Its holder proves itself with the runner's key, the lease's
+secret and the newest fencing token; a report that comes late, from a lease that was lost, is refused.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from runpass.clock import Clock
+from runpass.errors import Conflict, StaleLease
+from runpass.ids import RunLeaseId, new_id
+from runpass.observability.metrics import RUNNERS_LOST
+from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.registration import Isolation
+from runpass.protocol.reports import Finish, LogEvent, LogLevel, Report
+from runpass.protocol.run_lease import HeartbeatAnswer, RunLease, Wish
+from runpass.protocol.wire import decode
+from runpass.secret import Secret
+from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.credentials.assignment import credentials_of
+from runpass.server.credentials.model import StoredCredential
+from runpass.server.db.encryption import Cipher
+from runpass.server.db.engine import Database, Transaction
+from runpass.server.deployments import lease_store, log_store, store
+from runpass.server.deployments.changing import change_state, note_state
+from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
+from runpass.server.deployments.queue import inputs_place
+from runpass.server.deployments.transitions import OUTCOMES, Event
+from runpass.server.runners.model import Runner
+from runpass.server.runners.store import bind_to_project, mark_seen
+from runpass.server.tenancy.store import get_organization, get_project
+
+RUNNER_LOST = "runner lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """What somebody presents who says that they hold a lease."""
+
+    runner: Runner
+    lease_id: RunLeaseId
+    secret: Secret
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRules:
+    """What leasing needs: how long a lease lives without a heartbeat, and the parts of the server."""
+
+    database: Database
+    cipher: Cipher
+    clock: Clock
+    lifetime: timedelta
+
+
+def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
+    """Give this runner the next deployment of its pool, or None.
+
+    An unisolated runner gets one run at a time and, for good, only those of its first project.
+    """
+    for _ in range(8):
+        try:
+            with rules.database.write() as tx:
+                return _take(tx, rules, runner)
+        except Conflict:
+            continue  # somebody else took a deployment of the same environment: look again
+    return None
+
+
+def _take(tx: Transaction, rules: LeaseRules, runner: Runner) -> RunLease | None:
+    now = rules.clock.now()
+    mark_seen(tx, runner.id, now)
+    unisolated = runner.isolation is Isolation.NONE
+    if lease_store.live_leases(tx, runner.id) >= (1 if unisolated else runner.capacity):
+        return None
+    deployment = store.take_next(tx, runner.pool_id, runner.bound_project_id if unisolated else None, now)
+    if deployment is None:
+        return None
+    if unisolated:
+        bind_to_project(tx, runner.id, deployment.project_id)
+    secret = new_bearer("rpl")
+    lease = Lease(
+        id=RunLeaseId(new_id()),
+        organization_id=deployment.organization_id,
+        deployment_id=deployment.id,
+        runner_id=runner.id,
+        secret_sha256=digest(secret),
+        fencing_token=lease_store.next_fencing_token(tx, deployment.id),
+        tokens_minted=0,
+        taken_at=now,
+        expires_at=now + rules.lifetime,
+        ended_at=None,
+    )
+    lease_store.insert_lease(tx, lease)
+    note_state(tx, deployment, DeploymentStatus.IN_PROGRESS, by=runner.audit_name, now=now)
+    return _run_lease(tx, rules, deployment, lease, secret)
+
+
+def _run_lease(tx: Transaction, rules: LeaseRules, deployment: Deployment, lease: Lease, secret: Secret) -> RunLease:
+    inputs = inputs_of(rules.cipher, deployment)
+    granted = credentials_for(tx, deployment)
+    organization = get_organization(tx, deployment.organization_id)
+    return RunLease(
+        lease_id=lease.id,
+        lease_secret=secret,
+        fencing_token=lease.fencing_token,
+        expires_at=lease.expires_at,
+        timeout_seconds=deployment.timeout_seconds,
+        run=inputs.run,
+        commands=inputs.commands,
+        variables=inputs.variables,
+        credentials=tuple(
+            CredentialGrant(credential_id=item.id, name=item.name, kind=item.kind, value=item.value) for item in granted
+        ),
+        identity=bool(granted) or (organization is not None and organization.enable_oidc),
+    )
+
+
+def inputs_of(cipher: Cipher, deployment: Deployment) -> Inputs:
+    """Give a deployment's frozen inputs."""
+    place = inputs_place(deployment.id, deployment.organization_id)
+    return decode(Inputs, cipher.unseal(deployment.inputs_sealed, place))
+
+
+def credentials_for(tx: Transaction, deployment: Deployment) -> tuple[StoredCredential, ...]:
+    """Give the credentials that the deployment's project may use now."""
+    project = get_project(tx, deployment.organization_id, deployment.project_id)
+    return credentials_of(tx, project.path) if project else ()
+
+
+def held(tx: Transaction, holder: Holder, now: datetime) -> tuple[Lease, Deployment]:
+    """Give the lease and deployment that this holder proves to hold.
+
+    Raises `StaleLease` with one sentence, whatever was wrong.
+    """
+    lease = lease_store.get_lease(tx, holder.lease_id)
+    if (
+        lease is None
+        or not matches(holder.secret, lease.secret_sha256)
+        or lease.runner_id != holder.runner.id
+        or lease.fencing_token != holder.fencing_token
+        or lease.ended_at is not None
+        or lease.expires_at <= now
+    ):
+        raise StaleLease("this run lease is not held by the caller, or no longer")
+    deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
+    if deployment is None:
+        raise StaleLease("this run lease is not held by the caller, or no longer")
+    return lease, deployment
+
+
+def heartbeat(rules: LeaseRules, holder: Holder) -> HeartbeatAnswer:
+    """Move the lease's deadline, and say what the server wants of the run."""
+    now = rules.clock.now()
+    with rules.database.write() as tx:
+        lease, deployment = held(tx, holder, now)
+        expires_at = now + rules.lifetime
+        lease_store.extend_lease(tx, lease.id, expires_at)
+        mark_seen(tx, holder.runner.id, now)
+    aborting = deployment.status is DeploymentStatus.ABORTING
+    return HeartbeatAnswer(expires_at=expires_at, wish=Wish.ABORT if aborting else Wish.GO_ON)
+
+
+def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
+    """Store steps and log events."""
+    now = rules.clock.now()
+    with rules.database.write() as tx:
+        _, deployment = held(tx, holder, now)
+        log_store.save_steps(tx, deployment.organization_id, deployment.id, report.steps)
+        log_store.save_events(tx, deployment.id, report.events)
+
+
+def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
+    """End the lease and the deployment as the runner says; give the deployment as it was before."""
+    now = rules.clock.now()
+    with rules.database.write() as tx:
+        lease, deployment = held(tx, holder, now)
+        refusal = last_word.refusal.model_dump(mode="json", by_alias=True) if last_word.refusal else None
+        values = {"error": last_word.error, "failed_step": last_word.failed_step, "refusal": refusal}
+        event = OUTCOMES[last_word.outcome]
+        change_state(tx, deployment, event, by=holder.runner.audit_name, now=now, values=values)
+        log_store.fail_open_steps(tx, deployment.id, now)
+        lease_store.end_lease(tx, lease.id, now)
+    return deployment
+
+
+def end_expired(rules: LeaseRules) -> list[Deployment]:
+    """End every lease whose deadline has passed: its deployment is an `INTERNAL_FAILURE`, "runner lost"."""
+    now = rules.clock.now()
+    with rules.database.read() as tx:
+        expired = lease_store.expired_leases(tx, now)
+    return [lost for lease in expired if (lost := _lose(rules, lease, now)) is not None]
+
+
+def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
+    with rules.database.write() as tx:
+        current = lease_store.get_lease(tx, lease.id)
+        if current is None or current.expires_at > now or not lease_store.end_lease(tx, lease.id, now):
+            return None  # a heartbeat came after all, or another server was faster
+        deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
+        if deployment is None:
+            return None
+        _log_loss(tx, deployment, now)
+        change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": RUNNER_LOST})
+    RUNNERS_LOST.inc()
+    return deployment
+
+
+def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:
+    steps = log_store.list_steps(tx, deployment.id)
+    still_open = [step.name for step in steps if step.completed_at is None]
+    for step in still_open[-1:] or [step.name for step in steps[-1:]]:
+        number = log_store.last_number(tx, deployment.id, step) + 1
+        sentence = f"{RUNNER_LOST}: it stopped sending heartbeats, so this deployment was ended"
+        event = LogEvent(step=step, number=number, at=now, level=LogLevel.SYSTEM, message=sentence)
+        log_store.save_events(tx, deployment.id, [event])
+    log_store.fail_open_steps(tx, deployment.id, now)

@@ -1,0 +1,141 @@
+"""The runner's door: plain Starlette routes below `/runner/v1`, in the words of `runpass.protocol`."""
+
+import math
+from uuid import UUID
+
+from pydantic import BaseModel
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runpass.errors import StaleLease, Unauthenticated
+from runpass.ids import RunLeaseId
+from runpass.protocol.identity import IdentityRequest
+from runpass.protocol.registration import Registered, Registration
+from runpass.protocol.reports import Finish, Report
+from runpass.protocol.run_lease import Heartbeat
+from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX
+from runpass.protocol.wire import decode, encode
+from runpass.secret import Secret
+from runpass.server.deployments import run_leases
+from runpass.server.deployments.identity import Passport
+from runpass.server.deployments.run_leases import Holder, LeaseRules
+from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.runners.joining import register, runner_of
+from runpass.server.runners.model import Runner
+
+
+class RunnerDoor:
+    """Everything a runner may ask of the server."""
+
+    def __init__(self, rules: LeaseRules, passport: Passport, wakeups: Wakeups, *, longest_wait: float) -> None:
+        self._rules = rules
+        self._passport = passport
+        self._wakeups = wakeups
+        self._longest_wait = longest_wait
+
+    def routes(self) -> list[Route]:
+        """Give the routes."""
+        lease = f"{PREFIX}/run-leases/{{lease_id}}"
+        return [
+            Route(f"{PREFIX}/register", self.register, methods=["POST"]),
+            Route(f"{PREFIX}/run-leases", self.take, methods=["POST"]),
+            Route(f"{lease}/heartbeat", self.heartbeat, methods=["POST"]),
+            Route(f"{lease}/identity-token", self.identity_token, methods=["POST"]),
+            Route(f"{lease}/report", self.report, methods=["POST"]),
+            Route(f"{lease}/finish", self.finish, methods=["POST"]),
+        ]
+
+    async def register(self, request: Request) -> Response:
+        """Exchange a join token for a runner key."""
+        registration = decode(Registration, await request.body())
+        token = bearer(request)
+        joined = await run_in_threadpool(register, self._rules.database, token, registration, self._rules.clock)
+        answer = Registered(
+            runner_id=joined.runner.id,
+            runner_key=joined.key,
+            organization_id=joined.runner.organization_id,
+            pool=joined.runner.pool,
+            lease_seconds=self._rules.lifetime.total_seconds(),
+        )
+        return _json(answer)
+
+    async def take(self, request: Request) -> Response:
+        """Give the next run lease, waiting for one up to `wait` seconds; 204 when there is none."""
+        runner = await self._runner(request)
+        clock = self._rules.clock
+        deadline = clock.monotonic() + _wait(request, self._longest_wait)
+        with self._wakeups.listen(runner.pool_id) as listener:
+            while True:
+                lease = await run_in_threadpool(run_leases.take, self._rules, runner)
+                if lease is not None:
+                    return _json(lease)
+                left = deadline - clock.monotonic()
+                if left <= 0 or self._wakeups.closed or await request.is_disconnected():
+                    return Response(status_code=204)
+                await listener.wait(left)
+
+    async def heartbeat(self, request: Request) -> Response:
+        """Keep a lease."""
+        body = decode(Heartbeat, await request.body())
+        holder = await self._holder(request, body.fencing_token)
+        return _json(await run_in_threadpool(run_leases.heartbeat, self._rules, holder))
+
+    async def identity_token(self, request: Request) -> Response:
+        """Mint a workload identity token."""
+        body = decode(IdentityRequest, await request.body())
+        holder = await self._holder(request, body.fencing_token)
+        return _json(await run_in_threadpool(self._passport.issue, holder, body.purpose))
+
+    async def report(self, request: Request) -> Response:
+        """Store steps and log events."""
+        body = decode(Report, await request.body())
+        holder = await self._holder(request, body.fencing_token)
+        await run_in_threadpool(run_leases.save_report, self._rules, holder, body)
+        return Response(status_code=204)
+
+    async def finish(self, request: Request) -> Response:
+        """End a run."""
+        body = decode(Finish, await request.body())
+        holder = await self._holder(request, body.fencing_token)
+        deployment = await run_in_threadpool(run_leases.finish, self._rules, holder, body)
+        self._wakeups.work_arrived(deployment.pool_id)
+        return Response(status_code=204)
+
+    async def _runner(self, request: Request) -> Runner:
+        return await run_in_threadpool(_read, self._rules, bearer(request))
+
+    async def _holder(self, request: Request, fencing_token: int) -> Holder:
+        runner = await self._runner(request)
+        try:
+            lease_id = RunLeaseId(UUID(request.path_params["lease_id"]))
+        except ValueError as error:
+            raise StaleLease("this run lease is not held by the caller, or no longer") from error
+        secret = Secret(request.headers.get(LEASE_SECRET_HEADER, ""))
+        return Holder(runner, lease_id, secret, fencing_token)
+
+
+def bearer(request: Request) -> Secret:
+    """Give the bearer of a request (RFC 6750, section 2.1). Raises `Unauthenticated` when there is none."""
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not value:
+        raise Unauthenticated("this needs a bearer: a runner key, or a join token to register")
+    return Secret(value)
+
+
+def _read(rules: LeaseRules, key: Secret) -> Runner:
+    with rules.database.read() as tx:
+        return runner_of(tx, key)
+
+
+def _wait(request: Request, longest: float) -> float:
+    try:
+        asked = float(request.query_params.get("wait", "0"))
+    except ValueError:
+        return 0.0
+    return min(max(asked, 0.0), longest) if math.isfinite(asked) else 0.0
+
+
+def _json(record: BaseModel) -> Response:
+    return Response(encode(record), media_type="application/json")

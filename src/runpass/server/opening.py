@@ -1,0 +1,153 @@
+"""Opening the server's parts, in order, each with a sentence when it cannot: directory, master key, database, keys."""
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import select
+
+from runpass.clock import SYSTEM_CLOCK, Clock
+from runpass.errors import ConfigurationError, Conflict, Unavailable
+from runpass.server.db.encryption import KEY_BYTES, Cipher
+from runpass.server.db.engine import Database, open_database
+from runpass.server.db.migrate import prepare
+from runpass.server.db.schema.instance import instance
+from runpass.server.issuer.ring import KeyRing, open_ring
+from runpass.server.settings import ServerSettings
+
+_MASTER_KEY_ID = "master_key_id"
+_PROBE_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """An opened server, before it listens."""
+
+    settings: ServerSettings
+    clock: Clock
+    database: Database
+    cipher: Cipher
+    ring: KeyRing
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self.database.close()
+
+
+def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
+    """Open everything a server needs.
+
+    Raises `ConfigurationError` with one sentence and the next step.
+    """
+    os.umask(0o077)
+    prepare_directory(settings.data_dir)
+    cipher = Cipher(_master_key(settings))
+    database = open_database(settings.database_url)
+    try:
+        prepare(database)
+        _check_master_key(database, cipher)
+        return Parts(settings, clock, database, cipher, open_ring(database, cipher, clock))
+    except Unavailable as error:
+        database.close()
+        raise ConfigurationError(f"the database cannot be opened: {_reason(error)}") from error
+    except BaseException:
+        database.close()
+        raise
+
+
+def prepare_directory(directory: Path) -> None:
+    """Make a directory for secrets (0700), and make sure it can be written and nobody else can look in.
+
+    Raises `ConfigurationError` for wider modes, a read-only or a full directory.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(directory.stat().st_mode)
+        if mode & 0o077:
+            raise ConfigurationError(
+                f"the directory {directory} is open to others (mode {mode:04o})", hint=f"run: chmod 0700 {directory}"
+            )
+        _probe(directory)
+    except OSError as error:
+        raise ConfigurationError(f"the directory {directory} cannot be written: {error.strerror}") from error
+
+
+def _probe(directory: Path) -> None:
+    probe = directory / f".probe-{os.getpid()}"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, bytes(_PROBE_BYTES))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    finally:
+        probe.unlink(missing_ok=True)
+
+
+def secret_file(path: Path, size_bytes: int, what: str) -> bytes:
+    """Give the bytes of a secret file, made with random ones if it is not there yet.
+
+    Raises `ConfigurationError` for wider modes than 0600, a wrong size, or a file that cannot be read.
+    """
+    try:
+        if not path.exists():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _create(path, os.urandom(size_bytes))
+        mode = stat.S_IMODE(path.stat().st_mode)
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigurationError(f"the {what} {path} is open to others (mode {mode:04o})", hint=f"chmod 0600 {path}")
+    if len(content) != size_bytes:
+        raise ConfigurationError(f"the {what} {path} must be exactly {size_bytes} bytes")
+    return content
+
+
+def _create(path: Path, content: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return  # another process was faster, and its file is as good
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _master_key(settings: ServerSettings) -> bytes:
+    if settings.master_key is not None:
+        try:
+            return bytes.fromhex(settings.master_key.reveal())
+        except ValueError:
+            raise ConfigurationError(f"master_key must be {KEY_BYTES * 2} hex digits") from None
+    if settings.master_key_file is None:
+        raise ConfigurationError("master_key_file or master_key is required")
+    return secret_file(settings.master_key_file, KEY_BYTES, "master key file")
+
+
+def _check_master_key(database: Database, cipher: Cipher) -> None:
+    """Refuse a master key that the stored columns were not sealed with."""
+    query = select(instance.c.value).where(instance.c.name == _MASTER_KEY_ID)
+    with database.read() as tx:
+        expected = tx.execute(query).scalar_one_or_none()
+    if expected is None:
+        try:
+            with database.write() as tx:
+                tx.execute(instance.insert().values(name=_MASTER_KEY_ID, value=cipher.key_id))
+        except Conflict:
+            return _check_master_key(database, cipher)
+        return None
+    if expected != cipher.key_id:
+        raise ConfigurationError(
+            f"the database was made with master key {expected}, this one is {cipher.key_id}",
+            hint="give the server the key it was started with first",
+        )
+    return None
+
+
+def _reason(error: Unavailable) -> str:
+    cause = error.__cause__
+    return str(getattr(cause, "orig", "") or error.message).strip().splitlines()[0]

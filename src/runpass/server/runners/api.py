@@ -1,0 +1,102 @@
+"""JSON routes of runners and join tokens: ours, env0 has no counterpart."""
+
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+
+from runpass.errors import NotFound
+from runpass.ids import OrganizationId, RunnerId
+from runpass.protocol.registration import Isolation
+from runpass.server.access.dependencies import Caller
+from runpass.server.access.permissions import Permission
+from runpass.server.audit import AuditEvent, record
+from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.wire import ApiModel, Count, Moment
+from runpass.server.runners import store
+from runpass.server.runners.joining import JoinTokenRequest, create_join_token
+from runpass.server.runners.model import DEFAULT_POOL, Runner
+
+router = APIRouter(prefix="/runners", tags=["Runners"])
+PoolName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+
+
+class CreateJoinToken(ApiModel):
+    """Request: a join token for one organization and pool."""
+
+    organization_id: UUID
+    pool: PoolName = DEFAULT_POOL
+    uses: Annotated[Count, Field(ge=1, le=1000)] = 1
+    lifetime_seconds: Annotated[Count, Field(ge=1, le=604_800)] = 3600
+
+
+class JoinTokenAnswer(ApiModel):
+    """Response: the join token, shown here and never again."""
+
+    join_token: str
+    pool: str
+    expires_at: Moment
+
+
+class RunnerAnswer(ApiModel):
+    """Response: a runner."""
+
+    id: UUID
+    name: str
+    pool: str
+    version: str
+    isolation: Isolation
+    capacity: int
+    bound_project_id: UUID | None = None
+    created_at: Moment
+    last_seen_at: Moment
+
+
+@router.post("/join-tokens", status_code=201)
+def create_token(body: CreateJoinToken, caller: Caller, db: Db, clock: Now) -> JoinTokenAnswer:
+    """Make a join token."""
+    organization = OrganizationId(body.organization_id)
+    caller.require_organization(organization, Permission.MANAGE_RUNNERS)
+    wanted = JoinTokenRequest(organization, body.pool, body.uses, timedelta(seconds=body.lifetime_seconds))
+    with db.write() as tx:
+        made = create_join_token(tx, wanted, by=caller.audit_name, clock=clock)
+    return JoinTokenAnswer(join_token=made.token.reveal(), pool=body.pool, expires_at=made.expires_at)
+
+
+@router.get("")
+def list_all(
+    organization_id: Annotated[UUID, Query(alias="organizationId")], caller: Caller, db: Db
+) -> list[RunnerAnswer]:
+    """List an organization's runners."""
+    organization = OrganizationId(organization_id)
+    caller.require_organization(organization, Permission.MANAGE_RUNNERS)
+    with db.read() as tx:
+        return [_answer(runner) for runner in store.list_runners(tx, organization)]
+
+
+@router.delete("/{runner_id}", status_code=204)
+def revoke(runner_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
+    """Revoke a runner: its key stops working at once, and what it runs is lost when its leases expire."""
+    caller.require_organization(caller.organization_id, Permission.MANAGE_RUNNERS)
+    now = clock.now()
+    with db.write() as tx:
+        if not store.revoke_runner(tx, caller.organization_id, RunnerId(runner_id), now):
+            raise NotFound("there is no such runner")
+        event = AuditEvent(now, caller.audit_name, "runner.revoked", "runner", str(runner_id), caller.organization_id)
+        record(tx, event)
+
+
+def _answer(runner: Runner) -> RunnerAnswer:
+    return RunnerAnswer(
+        id=runner.id,
+        name=runner.name,
+        pool=runner.pool,
+        version=runner.version,
+        isolation=runner.isolation,
+        capacity=runner.capacity,
+        bound_project_id=runner.bound_project_id,
+        created_at=runner.created_at,
+        last_seen_at=runner.last_seen_at,
+    )

@@ -1,0 +1,32 @@
+"""The records of this room."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from runpass.ids import OrganizationId, PoolId, ProjectId, RunnerId
+from runpass.protocol.registration import Isolation
+
+DEFAULT_POOL = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A registered runner. One without isolation is bound to the project of its first run, for good."""
+
+    id: RunnerId
+    organization_id: OrganizationId
+    pool_id: PoolId
+    pool: str
+    bound_project_id: ProjectId | None
+    name: str
+    version: str
+    isolation: Isolation
+    capacity: int
+    created_at: datetime
+    last_seen_at: datetime
+    revoked_at: datetime | None
+
+    @property
+    def audit_name(self) -> str:
+        """Give the name the audit trail knows this runner by."""
+        return f"runner:{self.id}"

