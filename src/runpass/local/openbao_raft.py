@@ -1,7 +1,7 @@
 """`RaftOpenBao`: an OpenBao that keeps its data, unseals itself and sets itself up the first time it starts.
 
-Its seal key lies in a file beside the data, so whoever reads the directory reads everything: it is meant for one
-machine. The first start runs the `initialize` stanza; the root token of that moment is revoked by OpenBao itself
+Its seal key lies in a file, best kept apart from the data: whoever reads both reads everything.
+The first start runs the `initialize` stanza; the root token of that moment is revoked by OpenBao itself
 and never shown, so what comes after needs a login that the stanza made.
 """
 
@@ -41,6 +41,8 @@ class InitialRequest:
 class RaftOpenBao(OpenBao):
     """OpenBao with raft storage below `directory`; `port` 0 picks a free one at each start.
 
+    `seal_key` is the file with the key that unseals it, made if it is not there; by default in `directory`.
+
     `is_set_up` tells when the first start's requests are done: best a login with what the last of them made
     (`userpass_works`). Without it, being unsealed is enough.
     """
@@ -49,22 +51,20 @@ class RaftOpenBao(OpenBao):
         self,
         directory: Path,
         *,
+        seal_key: Path | None = None,
         port: int = 0,
         initialize: Sequence[InitialRequest] = (),
         is_set_up: Callable[[VaultClient], bool] | None = None,
     ) -> None:
         super().__init__(port)
         self.directory = directory
+        self._seal_key = seal_key or directory / "seal.key"
         self._initialize = tuple(initialize)
         self._is_set_up = is_set_up or (lambda _client: True)
 
     @property
     def _data(self) -> Path:
         return self.directory / "raft"
-
-    @property
-    def _seal_key(self) -> Path:
-        return self.directory / "seal.key"
 
     def _start_once(self) -> None:
         for directory in (self.directory, self._data):

@@ -49,4 +49,6 @@ def _without_secrets(value: Any, depth: int) -> Any:
 
 def _unknown(value: object) -> str:
     # SECURITY: a record's repr could hold what it was made of; its type's name cannot.
-    return str(value) if isinstance(value, Exception) or type(value).__module__ == "uuid" else f"<{type(value).__name__}>"
+    return (
+        str(value) if isinstance(value, Exception) or type(value).__module__ == "uuid" else f"<{type(value).__name__}>"
+    )

@@ -60,9 +60,7 @@ def is_reserved(name: str) -> bool:
     """Whether the name belongs to runpass or to the machinery below the commands."""
     if name in CONTROLS:
         return False
-    return (
-        name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES) or name.upper().endswith(RESERVED_SUFFIX)
-    )
+    return name in RESERVED_NAMES or name.startswith(RESERVED_PREFIXES) or name.upper().endswith(RESERVED_SUFFIX)
 
 
 def refused(names: Iterable[str]) -> tuple[str, ...]:

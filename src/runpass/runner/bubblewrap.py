@@ -122,9 +122,9 @@ class BubblewrapCell:
         """Remember bubblewrap's own process: what it started is in its session."""
         self._leaders.add(pid)
 
-    def to_terminate(self, leader: int) -> list[int]:
+    def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the commands without bubblewrap, which would take them all down at the first SIGTERM."""
-        return [pid for pid in group_members(leader) if pid != leader]
+        return [process for process in group_members(leader) if process.pid != leader]
 
     def end(self) -> list[int]:
         """Kill what is left; with a sandbox's first process, the kernel ends all the others in it."""

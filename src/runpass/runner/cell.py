@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from runpass.protocol.registration import Isolation
+from runpass.runner.processes import ProcessInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Cell(Protocol):
         """Take note of a process that was just started. May block for some milliseconds."""
         ...
 
-    def to_terminate(self, leader: int) -> list[int]:
+    def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the living processes that should hear SIGTERM, of the process group that `leader` was started as."""
         ...
 

@@ -130,7 +130,7 @@ class NoCell:
         """Remember it: its session and its descendants are the run's."""
         self._leaders.add(pid)
 
-    def to_terminate(self, leader: int) -> list[int]:
+    def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the members of the process group."""
         return group_members(leader)
 

@@ -46,11 +46,6 @@ def keep(state_dir: Path, url: str, registered: Registered) -> None:
         raise ConfigurationError(f"the runner key cannot be kept in {state_dir}: {error.strerror}") from error
 
 
-def forget(state_dir: Path) -> None:
-    """Remove the key: the server no longer knows it."""
-    (state_dir / FILE_NAME).unlink(missing_ok=True)
-
-
 def open_state_dir(state_dir: Path) -> None:
     """Make the directory, or check that nobody else can look into it."""
     try:

@@ -3,9 +3,7 @@
 import asyncio
 import codecs
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Self
 
 from runpass.protocol.reports import MAX_MESSAGE, LogLevel
 from runpass.runner.masking import Mask
@@ -45,34 +43,54 @@ class Lines:
 async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, step: str, level: LogLevel) -> None:
     """Carry one stream to the reporter until it ends. A reporter that is behind makes the command wait."""
     masker, lines = mask.masker(), Lines()
-    while True:
-        try:
-            async with asyncio.timeout(PARTIAL_SECONDS if lines.has_partial else None):
-                chunk = await reader.read(CHUNK_BYTES)
-        except TimeoutError:
+    chunk: bytes | None = None
+    while chunk != b"":
+        chunk = await _read(reader, PARTIAL_SECONDS if lines.has_partial else None)
+        if chunk is None:
             ready = lines.take_partial()
+        elif chunk:
+            ready = lines.feed(masker.feed(chunk))
         else:
-            ready = lines.feed(masker.feed(chunk)) if chunk else lines.feed(masker.finish(), final=True)
-            if not chunk:
-                break
+            ready = lines.feed(masker.finish(), final=True)
         for line in ready:
             await reporter.log(step, level, line)
-    for line in ready:
-        await reporter.log(step, level, line)
 
 
-@asynccontextmanager
-async def open_pipe() -> AsyncIterator[tuple[int, asyncio.StreamReader]]:
-    """Give the writing end for a child process, and a reader. The writing end is closed here on the way out.
-
-    Our own pipe, and not asyncio's: the end of a process must not have to wait for the end of its output, which a
-    process left in the background may hold open.
-    """
-    reading, writing = os.pipe()
-    reader = asyncio.StreamReader(limit=CHUNK_BYTES)
-    loop = asyncio.get_running_loop()
+async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:
+    """Give what there is, empty at the end, or nothing if nothing came in that time."""
     try:
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0))
-        yield writing, reader
-    finally:
-        os.close(writing)
+        async with asyncio.timeout(seconds):
+            return await reader.read(CHUNK_BYTES)
+    except TimeoutError:
+        return None
+
+
+class Pipe:
+    """A pipe from a child process: the end it writes to, and a reader.
+
+    Our own, and not asyncio's: the end of a process must not have to wait for the end of its output, which a process
+    left in the background may hold open.
+    """
+
+    def __init__(self, writing: int, reader: asyncio.StreamReader, transport: asyncio.ReadTransport) -> None:
+        self.writing = writing
+        self.reader = reader
+        self._transport = transport
+
+    @classmethod
+    async def open(cls) -> Self:
+        """Make a pipe."""
+        reading, writing = os.pipe()
+        reader = asyncio.StreamReader(limit=CHUNK_BYTES)
+        file = os.fdopen(reading, "rb", 0)
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
+        return cls(writing, reader, transport)
+
+    def close_writing(self) -> None:
+        """Leave the writing end to the child alone."""
+        os.close(self.writing)
+
+    def close(self) -> None:
+        """Stop reading."""
+        self._transport.close()

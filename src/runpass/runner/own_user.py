@@ -19,7 +19,7 @@ from runpass.errors import ConfigurationError, JobError
 from runpass.protocol.registration import Isolation
 from runpass.runner.cell import Launch, Owner
 from runpass.runner.cgroup import Cgroup, own_directory
-from runpass.runner.processes import end_all, group_members, of_users
+from runpass.runner.processes import ProcessInfo, end_all, group_members, of_users
 
 log = structlog.get_logger()
 RANGE_SIZE: Final = 64
@@ -124,7 +124,7 @@ class OwnUserCell:
         if self._cgroup is not None:
             self._cgroup.take_in(pid)
 
-    def to_terminate(self, leader: int) -> list[int]:
+    def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the members of the process group."""
         return group_members(leader)
 

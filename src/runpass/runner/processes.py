@@ -85,9 +85,9 @@ def describe(pid: int) -> ProcessInfo | None:
     return ProcessInfo(pid, parent, group, session, frozenset(map(int, uids)), state in {b"Z", b"X"})
 
 
-def group_members(group: int) -> list[int]:
+def group_members(group: int) -> list[ProcessInfo]:
     """Give the living processes of a process group."""
-    return [process.pid for process in all_processes() if process.group == group and not process.is_dead]
+    return [process for process in all_processes() if process.group == group and not process.is_dead]
 
 
 def descendants(ancestor: int) -> list[ProcessInfo]:

@@ -26,9 +26,7 @@ _ENDED: Final = frozenset(StepStatus) - {StepStatus.NOT_STARTED, StepStatus.IN_P
 class Reporter:
     """What one run has to tell. Everything given to `log` must be masked already."""
 
-    def __init__(
-        self, send: Callable[[Report], Awaitable[None]], fencing_token: int, stop: Stop, clock: Clock
-    ) -> None:
+    def __init__(self, send: Callable[[Report], Awaitable[None]], fencing_token: int, stop: Stop, clock: Clock) -> None:
         self._send = send
         self._fencing_token = fencing_token
         self._stop = stop
@@ -74,6 +72,11 @@ class Reporter:
         """Give the name of the step that is going on."""
         going = (step.name for step in self._steps.values() if step.status is StepStatus.IN_PROGRESS)
         return next(going, None)
+
+    @property
+    def last_step(self) -> str | None:
+        """Give the name of the last step that was started."""
+        return next((step.name for step in reversed(self._steps.values()) if step.started_at), None)
 
     async def log(self, step: str, level: LogLevel, message: str) -> None:
         """Queue one line; waits while the server is behind."""

@@ -66,8 +66,9 @@ class RunnerSettings(BaseModel):
         description="Where runners of this host agree on who uses which user ids: the same for all of them.",
     )
     allow_unisolated: bool = Field(
-        default=False, description="Run jobs as the runner's own user where nothing better can be had: they can read"
-        " the runner's key."
+        default=False,
+        description="Run jobs as the runner's own user where nothing better can be had: they can read"
+        " the runner's key.",
     )
     ca_bundle: Path | None = Field(
         default=None, description="PEM file of certificate authorities for the server and the Vaults."

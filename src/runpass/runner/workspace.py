@@ -73,9 +73,7 @@ class WorkspaceRoot:
             self._remove(name)
         return names
 
-    def make(
-        self, name: str, owner: Owner | None, commands: Sequence[str], ca_bundle: Path | None = None
-    ) -> Workspace:
+    def make(self, name: str, owner: Owner | None, commands: Sequence[str], ca_bundle: Path | None = None) -> Workspace:
         """Make a run's directory with its commands as script files, all belonging to the run's user.
 
         SECURITY: all files are written here, before anything of the run can be running: later, the run could have put

@@ -157,7 +157,7 @@ def _encode(data: Mapping[str, Any], secrets: set[str]) -> bytes:
             secrets.add(value.reveal())
         return value.reveal()
 
-    return json.dumps(dict(data), default=reveal, ensure_ascii=False).encode()
+    return json.dumps(dict(data), default=reveal).encode()
 
 
 def _bounded(response: httpx2.Response, place: Place, deadline: float) -> bytes:

@@ -15,6 +15,7 @@ UNKNOWN_CA: Final = frozenset({2, 18, 19, 20, 21})
 """OpenSSL's X509_V_ERR codes for a chain that ends at nobody who is trusted."""
 HOSTNAME_MISMATCH: Final = frozenset({62, 64})
 EXPIRED: Final = frozenset({9, 10})
+LABEL: Final = 63
 
 
 def clean_address(address: str) -> str:
@@ -28,7 +29,9 @@ def clean_address(address: str) -> str:
     except ValueError:
         host, parts = None, urlsplit("")
     odd = any(c.isspace() or not c.isprintable() or c in "?#\\" for c in address) or "@" in parts.netloc
-    if parts.scheme not in {"http", "https"} or not host or odd or ".." in parts.path.split("/"):
+    labels = (host or "").removesuffix(".").split(".")  # RFC 1035, section 2.3.4: 1 to 63 octets each
+    odd = odd or ".." in parts.path.split("/") or not all(0 < len(label) <= LABEL for label in labels)
+    if parts.scheme not in {"http", "https"} or odd:
         raise AddressInvalid(
             "the Vault's address is not a URL that can be used",
             hint="Write it like https://vault.example.com:8200, without user, query or fragment.",
@@ -49,7 +52,7 @@ def open_pool(address: str, *, ca_bundle: Path | None, timeout: float) -> httpx2
 
 
 def _trust(address: str, ca_bundle: Path | None) -> ssl.SSLContext | bool:
-    if address.startswith("http:"):
+    if urlsplit(address).scheme == "http":
         # Loading the machine's certificates costs tens of milliseconds; this context trusts nobody.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_bundle is None:

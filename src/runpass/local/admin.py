@@ -1,0 +1,107 @@
+"""An organization's admin at the management API, as any client would be: HTTP Basic, env0's paths and fields."""
+
+from collections.abc import Mapping
+from threading import Event
+from typing import Any, Final
+
+import httpx2
+
+from runpass.clock import SYSTEM_CLOCK
+from runpass.errors import ControlPlaneError
+from runpass.secret import Secret
+
+FINAL: Final = frozenset({"SUCCESS", "FAILURE", "TIMEOUT", "CANCELLED", "INTERNAL_FAILURE", "ABORTED"})
+_POLL_SECONDS: Final = 0.02
+_PATIENCE_SECONDS: Final = 60.0
+
+
+class Admin:
+    """Calls the management API with one API key."""
+
+    def __init__(self, url: str, organization_id: str, key_id: str, key_secret: Secret) -> None:
+        auth = httpx2.BasicAuth(key_id, key_secret.reveal())
+        self._http = httpx2.Client(base_url=f"{url}/api", auth=auth, trust_env=False, timeout=30)
+        self.organization_id = organization_id
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Give the answer's JSON. Raises `ControlPlaneError` with the server's own sentence."""
+        answer = self._http.request(method, path, json=None if body is None else dict(body))
+        if answer.is_error:
+            raise ControlPlaneError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
+        return answer.json() if answer.content else None
+
+    def find(self, path: str, name: str) -> str | None:
+        """Give the id of the thing of this name in a list, or None."""
+        found = self.call("GET", f"{path}?organizationId={self.organization_id}")
+        return next((str(item["id"]) for item in found if item["name"] == name), None)
+
+    def enable_oidc(self) -> None:
+        """Let every job of the organization hold a token of its own."""
+        self.call("POST", f"/organizations/{self.organization_id}/policies", {"enableOidc": True})
+
+    def join_token(self, uses: int) -> Secret:
+        """Make a join token for the default pool."""
+        body = {"organizationId": self.organization_id, "uses": uses, "lifetimeSeconds": 600}
+        return Secret(self.call("POST", "/runners/join-tokens", body)["joinToken"])
+
+    def project(self, name: str) -> str:
+        """Make a project; give its id."""
+        answer = self.call("POST", "/projects", {"name": name, "organizationId": self.organization_id})
+        return str(answer["id"])
+
+    def credential(self, name: str, address: str, role: str, mount: str) -> str:
+        """Make a Vault OIDC credential of the organization; give its id."""
+        value = {"address": address, "version": "2.7.2", "roleName": role, "jwtAuthBackendPath": mount}
+        body = {"name": name, "type": "VAULT_OIDC", "value": value, "organizationId": self.organization_id}
+        return str(self.call("POST", "/credentials", body)["id"])
+
+    def assign(self, credential_id: str, project_id: str) -> None:
+        """Let a project use a credential."""
+        self.call("PUT", f"/credentials/deployment/{credential_id}/project/{project_id}")
+
+    def deploy(
+        self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Make a template and an environment, deploy it, wait for the end; give the deployment."""
+        template = {"name": name, "type": "shell", "commands": commands, "organizationId": self.organization_id}
+        template_id = self.call("POST", "/blueprints", template)["id"]
+        self.call("PATCH", f"/blueprints/{template_id}/projects", {"projectId": project_id})
+        changes = [{"name": key, "value": value} for key, value in (variables or {}).items()]
+        environment = {
+            "name": name,
+            "projectId": project_id,
+            "deployRequest": {"blueprintId": template_id},
+            "configurationChanges": changes,
+        }
+        made = self.call("POST", "/environments", environment)
+        return self.wait(made["latestDeploymentLogId"])
+
+    def wait(self, deployment_id: str) -> dict[str, Any]:
+        """Give a deployment once it has ended."""
+        deadline = SYSTEM_CLOCK.monotonic() + _PATIENCE_SECONDS
+        pause = Event()
+        while True:
+            deployment: dict[str, Any] = self.call("GET", f"/environments/deployments/{deployment_id}")
+            if deployment["status"] in FINAL:
+                return deployment
+            if SYSTEM_CLOCK.monotonic() > deadline:
+                raise ControlPlaneError(f"the deployment {deployment_id} did not end: {deployment['status']}")
+            pause.wait(_POLL_SECONDS)
+
+    def steps(self, deployment_id: str) -> list[dict[str, Any]]:
+        """Give a deployment's steps in order."""
+        steps: list[dict[str, Any]] = self.call("GET", f"/deployments/{deployment_id}/steps")
+        return steps
+
+    def log(self, deployment_id: str) -> str:
+        """Give a deployment's whole log as text, a heading for each step."""
+        lines: list[str] = []
+        for step in self.steps(deployment_id):
+            lines.append(f"── {step['name']} ({step['status']})")
+            page = self.call("GET", f"/deployments/{deployment_id}/steps/{step['name']}/log")
+            lines.extend("   " + event["message"] for event in page["events"])
+        return "\n".join(lines) + "\n"

@@ -1,0 +1,254 @@
+"""One run lease from start to cleanup. Whatever happens on the way, the cleanup does, and in the same order."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from runpass.clock import Clock
+from runpass.errors import RunpassError, StaleLease, Unauthenticated
+from runpass.protocol.reports import SETUP_VAULT_STEP, LogLevel, Outcome, StepStatus
+from runpass.protocol.run_lease import RunLease
+from runpass.runner import ending, environment, setup_vault
+from runpass.runner.cell import Isolator
+from runpass.runner.control_plane import ControlPlane, TemporaryFailure
+from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
+from runpass.runner.ending import Ending, RunEnds
+from runpass.runner.heartbeat import Heartbeats
+from runpass.runner.identity import Identity
+from runpass.runner.masking import Mask
+from runpass.runner.reporter import Reporter
+from runpass.runner.secret_forms import is_maskable
+from runpass.runner.settings import RunnerSettings
+from runpass.runner.setup_vault import SetupVault, VaultSetup
+from runpass.runner.steps import Commands
+from runpass.runner.stop import Reason, Stop
+from runpass.runner.workspace import Workspace, WorkspaceRoot
+from runpass.secret import Secret
+
+log = structlog.get_logger()
+VARIABLES_STEP: Final = "setup-variables"
+"""Appears only where it fails: a variable has a name or a value that no run can be given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workbench:
+    """What all runs of one runner share."""
+
+    settings: RunnerSettings
+    control_plane: ControlPlane
+    isolator: Isolator
+    workspaces: WorkspaceRoot
+    vaults: VaultPools
+    clock: Clock
+    lease_seconds: float
+
+
+class Job:
+    """One run. It is told to end through `stop`, never cancelled."""
+
+    def __init__(self, lease: RunLease, bench: Workbench, stop: Stop) -> None:
+        self._lease = lease
+        self._bench = bench
+        self._stop = stop
+        self._mask = Mask()
+        self._identity = Identity(bench.control_plane, lease, self._mask)
+        self._logins = VaultLogins(bench.vaults, self._mask)
+        self._heartbeats = Heartbeats(bench.control_plane, lease, bench.lease_seconds, bench.clock)
+        self._reporter = Reporter(
+            lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
+        )
+        self._cell = bench.isolator.cell(str(lease.run.deployment_id))
+        self._workspace: Workspace | None = None
+        self._commands: Commands | None = None
+
+    async def run(self) -> None:
+        """Run the commands with the secrets, leave nothing behind, and say how it ended unless the lease was lost."""
+        beating = asyncio.create_task(self._heartbeats.beat(self._stop))
+        shipping = asyncio.create_task(self._reporter.ship())
+        try:
+            result = await self._work_until_stopped()
+            await self._clean_up(result)
+            if not self._stop.lost:
+                await self._reporter.close()
+                await shipping
+            await self._finish(result)
+        finally:
+            beating.cancel()
+            shipping.cancel()
+            await asyncio.gather(beating, shipping, return_exceptions=True)
+
+    async def _work_until_stopped(self) -> Ending:
+        work = asyncio.create_task(self._work())
+        asked = asyncio.create_task(self._stop.asked())
+        await asyncio.wait({work, asked}, timeout=self._lease.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if work.done():
+            return work.result()
+        self._stop.ask(Reason.TIMEOUT)  # unless there is a reason already
+        step = self._reporter.current_step
+        work.cancel()
+        await asyncio.wait({work})
+        return ending.of_stop(self._stop.reason or Reason.TIMEOUT, step, self._lease.timeout_seconds)
+
+    async def _work(self) -> Ending:
+        try:
+            return await self._prepare_and_run()
+        except RunEnds as end:
+            return end.ending
+        except (StaleLease, Unauthenticated):
+            self._stop.ask(Reason.LOST)
+            return ending.of_stop(Reason.LOST, None, 0)
+        except RunpassError as error:
+            log.warning("run_failed", deployment=self._name, code=error.code, error=error.message)
+            return ending.of_error(error, self._reporter.current_step)
+        except Exception:
+            log.exception("run_failed", deployment=self._name)
+            step = self._reporter.current_step
+            return Ending(Outcome.INTERNAL_FAILURE, "The runner failed; its own log says why.", step)
+
+    async def _prepare_and_run(self) -> Ending:
+        lease, bench = self._lease, self._bench
+        self._mask.add(variable.value for variable in lease.variables if variable.sensitive)
+        needs_vault = setup_vault.is_needed(lease)
+        self._plan(needs_vault=needs_vault)
+        await self._refuse_variables()
+        token_for_job = asyncio.create_task(self._identity.for_job())
+        try:
+            self._workspace = await asyncio.to_thread(
+                bench.workspaces.make, self._name, self._cell.owner, lease.commands, bench.settings.ca_bundle
+            )
+            vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
+            token = await token_for_job
+        finally:
+            token_for_job.cancel()
+        variables = self._variables(self._workspace, vault, token)
+        return await self._run_commands(self._workspace, variables)
+
+    def _plan(self, *, needs_vault: bool) -> None:
+        steps = [SETUP_VAULT_STEP] if needs_vault else []
+        steps += [f"shell:{number}" for number in range(1, len(self._lease.commands) + 1)]
+        for step in steps:
+            self._reporter.step(step, StepStatus.NOT_STARTED)
+
+    async def _refuse_variables(self) -> None:
+        sentence = environment.refuse(self._lease.variables)
+        if sentence is not None:
+            self._reporter.step(VARIABLES_STEP, StepStatus.IN_PROGRESS)
+            await self._say(VARIABLES_STEP, sentence)
+            raise RunEnds(Ending(Outcome.FAILURE, sentence, VARIABLES_STEP))
+
+    async def _set_up_vault(self, workspace: Workspace) -> VaultSetup:
+        self._reporter.step(SETUP_VAULT_STEP, StepStatus.IN_PROGRESS)
+
+        async def say(sentence: str) -> None:
+            await self._say(SETUP_VAULT_STEP, sentence)
+
+        step = SetupVault(self._lease, self._identity, self._logins, self._mask, say)
+        done = await step.run(workspace.ca_bundle)
+        self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
+        return done
+
+    def _variables(self, workspace: Workspace, vault: VaultSetup, token: Secret | None) -> dict[str, str]:
+        settings = self._bench.settings
+        user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
+        # What a sensitive variable became is as secret as what it was.
+        sensitive = {variable.name for variable in self._lease.variables if variable.sensitive}
+        self._mask.add(value for name, value in vault.resolved.items() if name in sensitive)
+        user |= {name: value.reveal() for name, value in vault.resolved.items()}
+        own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
+        if token is not None:
+            own["ENV0_OIDC_TOKEN"] = token.reveal()
+        return environment.build(settings.host_environment, user, own)
+
+    async def _run_commands(self, workspace: Workspace, variables: dict[str, str]) -> Ending:
+        grace = self._bench.settings.grace_seconds
+        self._commands = Commands(self._cell, workspace, self._mask, self._reporter, self._stop, grace)
+        for number, script in enumerate(workspace.scripts, start=1):
+            step = f"shell:{number}"
+            self._reporter.step(step, StepStatus.IN_PROGRESS)
+            if number == 1:
+                await self._warn_of_unmasked(step, variables)
+            status = await self._commands.run(script, step, variables)
+            if status != 0:
+                sentence = f"Command {number} {_ended(status)}."
+                await self._say(step, sentence)
+                return Ending(Outcome.FAILURE, sentence, step)
+            self._reporter.step(step, StepStatus.SUCCESS)
+        return Ending(Outcome.SUCCESS)
+
+    async def _warn_of_unmasked(self, step: str, variables: dict[str, str]) -> None:
+        short = [
+            variable.name
+            for variable in self._lease.variables
+            if (variable.sensitive or setup_vault.has_reference(variable))
+            and variables.get(variable.name)
+            and not is_maskable(variables[variable.name])
+        ]
+        if short:
+            await self._say(step, f"Too short to be masked in this log: {', '.join(sorted(short))}.")
+
+    async def _say(self, step: str, sentence: str) -> None:
+        await self._reporter.log(step, LogLevel.SYSTEM, self._mask.text(sentence))
+
+    async def _clean_up(self, result: Ending) -> None:
+        """End every process, every token and the workspace. A failure of one does not keep the others from theirs."""
+        for work in (self._end_processes, self._end_logins, self._remove_workspace):
+            await self._attempt(work)
+        self._reporter.end_steps(result.of_current_step, result.of_other_steps)
+        self._mask.close()
+        self._cell.release()
+
+    async def _attempt(self, work: Callable[[], Awaitable[list[str]]]) -> None:
+        try:
+            sentences = await work()
+        except Exception as error:
+            log.exception("cleanup_failed", deployment=self._name)
+            sentences = [error.message] if isinstance(error, RunpassError) else ["The cleanup failed."]
+        for sentence in sentences:
+            log.error("cleanup_incomplete", deployment=self._name, problem=sentence)
+            await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
+
+    async def _end_processes(self) -> list[str]:
+        stubborn = await asyncio.to_thread(self._cell.end) if self._commands else []
+        if self._commands:
+            await self._commands.close()
+        return [f"These processes would not end: {', '.join(map(str, stubborn))}."] if stubborn else []
+
+    async def _end_logins(self) -> list[str]:
+        return await self._logins.close()
+
+    async def _remove_workspace(self) -> list[str]:
+        if self._workspace is not None:
+            await asyncio.to_thread(self._bench.workspaces.remove, self._workspace)
+        return []
+
+    async def _finish(self, result: Ending) -> None:
+        while not self._stop.lost:
+            try:
+                await self._bench.control_plane.finish(self._lease, result.finish(self._lease.fencing_token))
+            except TemporaryFailure as error:
+                log.warning("finish_delayed", deployment=self._name, error=error.message)  # heartbeats decide
+            except RunpassError as error:
+                log.error("finish_refused", deployment=self._name, error=error.message)  # noqa: TRY400 -- no trace
+                return
+            else:
+                log.info("run_finished", deployment=self._name, outcome=result.outcome.value)
+                return
+        log.warning("run_lost", deployment=self._name)
+
+    @property
+    def _name(self) -> str:
+        return str(self._lease.run.deployment_id)
+
+
+def _ended(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit status {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -1,0 +1,137 @@
+"""The step `setup-oidc-vault`: log in, read every `${vault:…}`, and hand both on - all of it or nothing."""
+
+from collections.abc import Callable, Awaitable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from runpass.errors import ControlPlaneError, Forbidden
+from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome, Refusal
+from runpass.protocol.run_lease import RunLease, Variable
+from runpass.runner.credentials.vault_oidc import VaultLogins, variables
+from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
+from runpass.runner.identity import Identity
+from runpass.runner.masking import Mask
+from runpass.secret import Secret
+from runpass.vault.errors import ReferenceInvalid, VaultFailure
+from runpass.vault.references import SecretReference, find_references, substitute
+
+REFERENCE_START: Final = "${vault:"
+Say = Callable[[str], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class VaultSetup:
+    """What the step gives: variables of its own, and the user's variables with their references resolved."""
+
+    own: dict[str, str] = field(default_factory=dict)
+    resolved: dict[str, Secret] = field(default_factory=dict)
+
+
+def is_needed(lease: RunLease) -> bool:
+    """Whether the run has anything to do with a Vault."""
+    return bool(lease.credentials) or any(has_reference(variable) for variable in lease.variables)
+
+
+def has_reference(variable: Variable) -> bool:
+    """Whether the variable's value names a secret in a Vault."""
+    return REFERENCE_START in variable.value.reveal()
+
+
+class SetupVault:
+    """The step of one run. Raises `RunEnds` with a refusal that says what to do next."""
+
+    def __init__(self, lease: RunLease, identity: Identity, logins: VaultLogins, mask: Mask, say: Say) -> None:
+        self._lease = lease
+        self._identity = identity
+        self._logins = logins
+        self._mask = mask
+        self._say = say
+
+    async def run(self, ca_bundle: Path | None) -> VaultSetup:
+        """Log in with the one credential of the run and resolve the references of its variables."""
+        try:
+            return await self._run(ca_bundle)
+        except VaultFailure as error:
+            raise await self._refused(error.code, error.message, error.vault_error, error.hint) from error
+        except (ControlPlaneError, Forbidden) as error:
+            reason = f"The server gave no identity token for the login: {error.message}"
+            raise await self._refused("identity_token", reason, hint=error.hint) from error
+
+    async def _run(self, ca_bundle: Path | None) -> VaultSetup:
+        grant = await self._only_grant()
+        references = _references(self._lease.variables)
+        credential = grant.value
+        if credential.is_clear_text:
+            await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
+        jwt = await self._identity.for_credential(grant.credential_id)
+        session = await self._logins.log_in(credential, jwt)
+        values = await self._logins.read(session, tuple(dict.fromkeys(sum(references.values(), ()))))
+        resolved = {
+            variable.name: substitute(variable.value.reveal(), values, variable=variable.name)
+            for variable in self._lease.variables
+            if variable.name in references
+        }
+        place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
+        await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
+        for warning in session.granted.warnings:
+            await self._say(f"Vault warns: {warning}")
+        if resolved:
+            await self._say(f"Read from Vault: {', '.join(resolved)}.")
+        return VaultSetup(variables(credential, session, ca_bundle), resolved)
+
+    async def _only_grant(self) -> CredentialGrant:
+        grants = self._lease.credentials
+        project = self._lease.run.project_name
+        if not grants:
+            names = [variable.name for variable in self._lease.variables if has_reference(variable)]
+            raise await self._refused(
+                "no_credential",
+                f'Project "{project}" has no Vault OIDC credential assigned, so ${{vault:…}} in '
+                f"{'variable' if len(names) == 1 else 'variables'} {', '.join(names)} cannot be resolved.",
+                hint="Assign a Vault OIDC credential to the project, or to one above it.",
+            )
+        if len(grants) > 1:
+            raise await self._refused(
+                "ambiguous_credential",
+                f'Project "{project}" has more than one Vault OIDC credential: '
+                f"{', '.join(sorted(grant.name for grant in grants))}.",
+                hint="Leave one of them assigned to the project.",
+            )
+        return grants[0]
+
+    async def _refused(
+        self, code: str, reason: str, vault_error: str | None = None, hint: str | None = None
+    ) -> RunEnds:
+        shown = [None if text is None else self._mask.text(text) for text in (reason, vault_error, hint)]
+        reason, vault_error, hint = (shown[0] or "", shown[1], shown[2])
+        await self._say(reason)
+        if vault_error:
+            await self._say(f"Vault says: {vault_error}")
+        if hint:
+            await self._say(f"Next step: {hint}")
+        refusal = Refusal(
+            code=code,
+            reason=reason[:SENTENCE_CHARACTERS],
+            vault_error=vault_error[:SENTENCE_CHARACTERS] if vault_error else None,
+            hint=hint[:SENTENCE_CHARACTERS] if hint else None,
+        )
+        return RunEnds(Ending(Outcome.FAILURE, refusal.reason, SETUP_VAULT_STEP, refusal))
+
+
+def _references(variables: tuple[Variable, ...]) -> dict[str, tuple[SecretReference, ...]]:
+    """Give the references of each variable that has some; all malformed ones are told together."""
+    found: dict[str, tuple[SecretReference, ...]] = {}
+    malformed: list[ReferenceInvalid] = []
+    for variable in variables:
+        try:
+            references = find_references(variable.value.reveal(), variable=variable.name)
+        except ReferenceInvalid as error:
+            malformed.append(error)
+        else:
+            if references:
+                found[variable.name] = references
+    if malformed:
+        raise ReferenceInvalid("; ".join(error.message for error in malformed), hint=malformed[0].hint)
+    return found

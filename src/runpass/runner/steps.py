@@ -1,0 +1,112 @@
+"""The commands of a run: one `sh -e` per command, its output on the way to the log, its end made sure of."""
+
+import asyncio
+import contextlib
+import signal
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from runpass.errors import JobError
+from runpass.protocol.reports import LogLevel
+from runpass.runner.cell import Cell
+from runpass.runner.masking import Mask
+from runpass.runner.output import Pipe, pump
+from runpass.runner.processes import signal_group, signal_if_same
+from runpass.runner.reporter import Reporter
+from runpass.runner.stop import Stop
+from runpass.runner.workspace import Workspace
+
+LINGER_SECONDS: Final = 0.3
+"""How long the output may stay open after a command's end before it is left to what runs on in the background."""
+LOOK_SECONDS: Final = 0.05
+LAST_OUTPUT_SECONDS: Final = 2.0
+DEATH_SECONDS: Final = 5.0
+
+
+class Commands:
+    """Runs the commands of one run in its cell."""
+
+    def __init__(
+        self, cell: Cell, workspace: Workspace, mask: Mask, reporter: Reporter, stop: Stop, grace_seconds: float
+    ) -> None:
+        self._cell = cell
+        self._workspace = workspace
+        self._mask = mask
+        self._reporter = reporter
+        self._stop = stop
+        self._grace_seconds = grace_seconds
+        self._lingering: set[asyncio.Task[None]] = set()
+        self._pipes: list[Pipe] = []
+
+    async def run(self, script: Path, step: str, environment: Mapping[str, str]) -> int:
+        """Run one script to its end and give its exit status (negative: the signal that ended it).
+
+        Cancelled, it asks the whole process group to end, and after the grace ends it.
+        """
+        pipes = {LogLevel.INFO: await Pipe.open(), LogLevel.ERROR: await Pipe.open()}
+        self._pipes += pipes.values()
+        try:
+            process = await self._start(script, environment, pipes)
+        finally:
+            for pipe in pipes.values():
+                pipe.close_writing()
+        pumps = {
+            asyncio.create_task(pump(pipe.reader, self._mask, self._reporter, step, level))
+            for level, pipe in pipes.items()
+        }
+        self._lingering |= pumps
+        noting = asyncio.create_task(asyncio.to_thread(self._cell.started, process.pid))
+        try:
+            status = await process.wait()
+            await asyncio.wait(pumps, timeout=LINGER_SECONDS)
+        except asyncio.CancelledError:
+            await self._end(process)
+            raise
+        finally:
+            await asyncio.shield(noting)
+        return status
+
+    async def _start(self, script: Path, environment: Mapping[str, str], pipes: Mapping[LogLevel, Pipe]) -> Process:
+        launch = self._cell.launch(("/bin/sh", "-e", str(script)), self._workspace.directory)
+        as_whom: dict[str, Any] = {}
+        if launch.owner is not None:
+            as_whom = {"user": launch.owner.uid, "group": launch.owner.gid, "extra_groups": []}
+        try:
+            return await asyncio.create_subprocess_exec(
+                *launch.argv,
+                stdin=DEVNULL,
+                stdout=pipes[LogLevel.INFO].writing,
+                stderr=pipes[LogLevel.ERROR].writing,
+                env=environment,
+                cwd=self._workspace.root,
+                start_new_session=True,
+                umask=0o077,
+                **as_whom,
+            )
+        except OSError as error:
+            raise JobError(f"The command could not be started: {error.strerror}.") from error
+
+    async def _end(self, process: Process) -> None:
+        """End the process group: politely first, since a Terraform that is killed leaves its state locked."""
+        members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
+        for member in members:
+            signal_if_same(member, signal.SIGTERM)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._grace_seconds
+        while members and loop.time() < deadline and await self._stop.grace(LOOK_SECONDS):
+            members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
+        signal_group(process.pid, signal.SIGKILL)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), DEATH_SECONDS)
+
+    async def close(self) -> None:
+        """Take in the last output. To be called when nothing of the run is alive any more."""
+        if self._lingering:
+            _, late = await asyncio.wait(self._lingering, timeout=LAST_OUTPUT_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._lingering, return_exceptions=True)
+        for pipe in self._pipes:
+            pipe.close()
