@@ -4,6 +4,7 @@ A setting `listen_port` is `RUNPASS_LISTEN_PORT` in the environment and `listen_
 `settings.py` modules call this, and only they hand in the environment.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from runpass.errors import ConfigurationError, FieldError
-from runpass.secret import Secret
+from runpass.secret import PLACEHOLDER, Secret
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -95,4 +96,5 @@ def _refused(error: ValidationError, prefix: str, sources: Mapping[str, str]) ->
 def _plain(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return ",".join(str(item) for item in value)
-    return "" if value is None else str(value)
+    # SECURITY: a database's URL may carry its password.
+    return "" if value is None else re.sub(r"(?<=://)([^/@]*):[^/@]*@", rf"\1:{PLACEHOLDER}@", str(value))

@@ -2,6 +2,7 @@
 
 RunpassError                    code, message, hint
 ├── InvalidInput                one or more fields are wrong; all of them are named, no value is repeated
+│   └── InvalidJson             the body is not JSON at all
 ├── Unauthenticated             nobody proved to be anybody
 ├── Forbidden                   known, but not allowed
 ├── NotFound                    not there, or not for this caller
@@ -56,6 +57,12 @@ class InvalidInput(RunpassError):
     def of(cls, field: str, message: str) -> "InvalidInput":
         """Give the error for exactly one wrong field."""
         return cls(f"{field}: {message}", (FieldError(field, message),))
+
+
+class InvalidJson(InvalidInput):
+    """The body is not JSON, so nothing can be said about its fields."""
+
+    code = "invalid_json"
 
 
 class Unauthenticated(RunpassError):

@@ -87,6 +87,7 @@ def install_tool(binary: Path, directory: Path) -> Path:
     that name is replaced in one step.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    directory.chmod(EXECUTABLE)  # whatever the umask says: jobs must be able to look in
     tool = directory / "bao"
     if tool.exists() and tool.samefile(binary):
         return tool

@@ -55,10 +55,17 @@ def _role(value: str) -> str:
     return value
 
 
+def _version(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("must not contain control characters")
+    return value
+
+
 VaultAddress = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_vault_address)]
 VaultPath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_vault_path)]
 Namespace = Annotated[str, Field(max_length=255), AfterValidator(_namespace)]
 RoleName = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_role)]
+Version = Annotated[str, Field(max_length=64), AfterValidator(_version)]
 
 
 class VaultOidc(Record):
@@ -69,8 +76,7 @@ class VaultOidc(Record):
         description="Where the Vault answers, with its port. The runner must reach it; the server never connects.",
         examples=["https://vault.example.com:8200"],
     )
-    version: str = Field(
-        max_length=64,
+    version: Version = Field(
         title="Version",
         description="The Vault version, as env0 asks for it. Recorded; the runner logs in over HTTP whatever it says.",
         examples=["1.18.0"],

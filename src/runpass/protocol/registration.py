@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runpass.protocol.version import PROTOCOL_VERSION
-from runpass.protocol.wire import Name, Record
+from runpass.protocol.wire import Name, Record, Storable
 from runpass.secret import Secret
 
 
@@ -26,7 +26,7 @@ class Registration(Record):
     """Runner → server, with the join token as bearer."""
 
     name: Name
-    version: Annotated[str, Field(max_length=64)]
+    version: Annotated[str, Field(max_length=64), Storable]
     protocol: int = PROTOCOL_VERSION
     isolation: Isolation
     capacity: Annotated[int, Field(ge=1, le=256)]

@@ -1,12 +1,11 @@
 """What a runner tells about a run while it goes on, and how it ended."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
 
-from runpass.protocol.wire import Record
+from runpass.protocol.wire import Moment, Record, Storable, Text
 
 SETUP_VAULT_STEP = "setup-oidc-vault"
 """env0's name of the step that logs in to Vault."""
@@ -15,6 +14,10 @@ MAX_MESSAGE = 16_384
 """Characters of one log event; longer lines are split by the runner."""
 MAX_EVENTS = 1_000
 """Log events of one report."""
+MAX_NUMBER = 2_147_483_647
+"""Log events of one step: what the database's whole numbers hold."""
+
+StepName = Annotated[str, Field(min_length=1, max_length=128), Storable]
 
 
 class StepStatus(StrEnum):
@@ -42,21 +45,21 @@ class LogLevel(StrEnum):
 class Step(Record):
     """The state of one step; a later report replaces it by name."""
 
-    name: Annotated[str, Field(min_length=1, max_length=128)]
+    name: StepName
     order: Annotated[int, Field(ge=0, le=10_000)]
     status: StepStatus
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: Moment | None = None
+    completed_at: Moment | None = None
 
 
 class LogEvent(Record):
     """One line of one step, already masked. `number` counts from 1 within the step and makes a repeat harmless."""
 
-    step: Annotated[str, Field(min_length=1, max_length=128)]
-    number: Annotated[int, Field(ge=1)]
-    at: datetime
+    step: StepName
+    number: Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+    at: Moment
     level: LogLevel
-    message: Annotated[str, Field(max_length=MAX_MESSAGE)]
+    message: Annotated[str, Field(max_length=MAX_MESSAGE), Storable]
 
 
 class Report(Record):
@@ -80,10 +83,10 @@ class Outcome(StrEnum):
 class Refusal(Record):
     """Why a run could not get its secrets: our sentence, Vault's own words if there were any, and the next step."""
 
-    code: Annotated[str, Field(max_length=64)]
-    reason: Annotated[str, Field(max_length=4_096)]
-    vault_error: Annotated[str | None, Field(max_length=4_096)] = None
-    hint: Annotated[str | None, Field(max_length=4_096)] = None
+    code: Annotated[str, Field(max_length=64), Storable]
+    reason: Text
+    vault_error: Text | None = None
+    hint: Text | None = None
 
 
 class Finish(Record):
@@ -91,6 +94,6 @@ class Finish(Record):
 
     fencing_token: int
     outcome: Outcome
-    error: Annotated[str | None, Field(max_length=4_096)] = None
-    failed_step: Annotated[str | None, Field(max_length=128)] = None
+    error: Text | None = None
+    failed_step: StepName | None = None
     refusal: Refusal | None = None

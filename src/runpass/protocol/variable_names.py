@@ -1,5 +1,4 @@
-"""Which names a user's variable may have. A pure rule: the server asks it when a variable is saved, the runner
-again before a run.
+"""Which names a user's variable may have: asked by the server when one is saved, and by the runner before a run.
 
 SECURITY: most of these names change which program runs, what it loads, where it connects, or who it says it is
 (`LD_PRELOAD`, `BASH_ENV`, `GIT_SSH_COMMAND`, `HTTPS_PROXY`, `VAULT_ADDR`); a user who may only set variables must not

@@ -1,11 +1,12 @@
 """`Record`: the base of every message, and the two functions that put one on the wire and take it off."""
 
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from runpass.errors import FieldError, InvalidInput
+from runpass.errors import FieldError, InvalidInput, InvalidJson
 from runpass.secret import REVEAL
 
 
@@ -28,8 +29,25 @@ class Record(BaseModel):
 
 
 R = TypeVar("R", bound=BaseModel)
-Text = Annotated[str, Field(max_length=4096)]
-Name = Annotated[str, Field(min_length=1, max_length=255)]
+NOT_JSON = "the body is not valid JSON"
+
+
+def _storable(value: str) -> str:
+    return value.replace("\x00", "\ufffd")  # PostgreSQL keeps no NUL
+
+
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+Storable = AfterValidator(_storable)
+"""For text that comes from a run: whatever it holds, it can be kept."""
+Text = Annotated[str, Field(max_length=4096), Storable]
+Name = Annotated[str, Field(min_length=1, max_length=255), Storable]
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 def encode(record: BaseModel) -> bytes:
@@ -40,11 +58,13 @@ def encode(record: BaseModel) -> bytes:
 def decode(kind: type[R], body: bytes) -> R:
     """Parse JSON into a record of this kind.
 
-    Raises `InvalidInput` that names every bad field and repeats no value.
+    Raises `InvalidInput` that names every bad field and repeats no value; `InvalidJson` for a body that is none.
     """
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
+        if any(detail["type"] == "json_invalid" for detail in error.errors(include_input=False, include_url=False)):
+            raise InvalidJson(NOT_JSON) from None
         raise invalid_input(error) from None
 
 
@@ -88,6 +108,8 @@ _SENTENCES = {
     "less_than": "must be less than {lt}",
     "datetime_type": "must be a date and time",
     "datetime_parsing": "must be a date and time (RFC 3339)",
+    "datetime_from_date_parsing": "must be a date and time (RFC 3339)",
+    "timezone_aware": "must be a date and time with its zone (RFC 3339)",
 }
 
 

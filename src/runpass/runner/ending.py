@@ -48,7 +48,7 @@ class Ending:
         return StepStatus.CANCELLED if self.outcome is Outcome.ABORTED else StepStatus.SKIPPED
 
 
-class RunEnds(Exception):  # noqa: N818 -- the end of a run is not always an error
+class RunEnds(Exception):
     """Ends the run here and now, with what is to be said about it."""
 
     def __init__(self, ending: Ending) -> None:

@@ -117,6 +117,7 @@ class Job:
         self._plan(needs_vault=needs_vault)
         await self._refuse_variables()
         token_for_job = asyncio.create_task(self._identity.for_job())
+        token_for_job.add_done_callback(_look_at)
         try:
             self._workspace = await asyncio.to_thread(
                 bench.workspaces.make, self._name, self._cell.owner, lease.commands, bench.settings.ca_bundle
@@ -166,7 +167,7 @@ class Job:
 
     async def _run_commands(self, workspace: Workspace, variables: dict[str, str]) -> Ending:
         grace = self._bench.settings.grace_seconds
-        self._commands = Commands(self._cell, workspace, self._mask, self._reporter, self._stop, grace)
+        self._commands = Commands(self._cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
         for number, script in enumerate(workspace.scripts, start=1):
             step = f"shell:{number}"
             self._reporter.step(step, StepStatus.IN_PROGRESS)
@@ -243,6 +244,12 @@ class Job:
     @property
     def _name(self) -> str:
         return str(self._lease.run.deployment_id)
+
+
+def _look_at(task: asyncio.Task[Secret | None]) -> None:
+    """Take note of an error that nobody waits for any more, because another one ended the run first."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _ended(status: int) -> str:

@@ -74,8 +74,7 @@ class _Patterns:
     def _begins(self, rest: bytes) -> bool:
         # The pattern itself, if it is one, sorts first among all that begin with it.
         place = bisect_left(self._sorted, rest + b"\0")
-        longer = place < len(self._sorted) and self._sorted[place].startswith(rest)
-        return longer
+        return place < len(self._sorted) and self._sorted[place].startswith(rest)
 
 
 class Masker:

@@ -64,7 +64,8 @@ def adopts_orphans() -> bool:
 def all_processes() -> Iterator[ProcessInfo]:
     """Give every process of this machine that we may know of; none where there is no /proc."""
     try:
-        names = os.listdir(PROC)
+        with os.scandir(PROC) as entries:
+            names = [entry.name for entry in entries]
     except FileNotFoundError:
         return
     for name in names:

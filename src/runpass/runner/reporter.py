@@ -100,6 +100,15 @@ class Reporter:
 
     async def ship(self) -> None:
         """Send reports until closed and empty, or until the lease is lost."""
+        try:
+            await self._ship()
+        except Exception:
+            log.exception("reports_stopped")
+            self._stop.ask(Reason.LOST)  # a run that nobody can follow does not go on
+        finally:
+            self._room.set()  # whoever waits to log may go on; nobody will read it
+
+    async def _ship(self) -> None:
         while not self._stop.lost:
             await self._something.wait()
             if not (self._closing or self._full_enough.is_set()):
@@ -110,7 +119,6 @@ class Reporter:
                     return
                 continue
             await self._deliver(self._next_report())
-        self._room.set()  # whoever waits to log may go on; nobody will read it
 
     async def close(self) -> None:
         """Let `ship` end once everything is delivered."""

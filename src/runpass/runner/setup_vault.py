@@ -1,6 +1,6 @@
 """The step `setup-oidc-vault`: log in, read every `${vault:…}`, and hand both on - all of it or nothing."""
 
-from collections.abc import Callable, Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final

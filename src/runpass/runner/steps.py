@@ -29,7 +29,7 @@ class Commands:
     """Runs the commands of one run in its cell."""
 
     def __init__(
-        self, cell: Cell, workspace: Workspace, mask: Mask, reporter: Reporter, stop: Stop, grace_seconds: float
+        self, cell: Cell, workspace: Workspace, mask: Mask, reporter: Reporter, stop: Stop, *, grace_seconds: float
     ) -> None:
         self._cell = cell
         self._workspace = workspace

@@ -68,7 +68,7 @@ class WorkspaceRoot:
 
     def reclaim(self) -> list[str]:
         """Remove every workspace that an earlier runner left, and give their names. Nothing may still run in them."""
-        names = [name for name in os.listdir(self._directory) if name != LOCK_NAME]
+        names = [name for name in _names(self._directory) if name != LOCK_NAME]
         for name in names:
             self._remove(name)
         return names
@@ -155,7 +155,7 @@ def remove_tree(name: str, parent: int) -> None:
         return
     top = _open_directory(name, parent)
     try:
-        while names := os.listdir(top):
+        while names := _names(top):
             for entry in names:
                 _flatten(entry, top)
     finally:
@@ -169,7 +169,7 @@ def _flatten(name: str, top: int) -> None:
         return
     directory = _open_directory(name, top)
     try:
-        for entry in os.listdir(directory):
+        for entry in _names(directory):
             if stat.S_ISDIR(os.stat(entry, dir_fd=directory, follow_symlinks=False).st_mode):
                 _make_passable(entry, directory)  # moving a directory rewrites its ..
                 os.rename(entry, f".{secrets.token_hex(8)}", src_dir_fd=directory, dst_dir_fd=top)
@@ -183,6 +183,11 @@ def _flatten(name: str, top: int) -> None:
 def _open_directory(name: str, parent: int) -> int:
     _make_passable(name, parent)
     return os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
+
+
+def _names(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in entries]
 
 
 def _make_passable(name: str, parent: int) -> None:

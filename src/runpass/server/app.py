@@ -26,6 +26,7 @@ from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.health import Health
 from runpass.server.http.errors import HANDLERS
 from runpass.server.http.middleware import RequestShell
+from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
 from runpass.server.opening import Parts
@@ -104,7 +105,8 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
     try:
-        yield
+        with when_stopping(wakeups.close):
+            yield
     finally:
         wakeups.close()
         for task in tasks:

@@ -78,7 +78,9 @@ def _probe(directory: Path) -> None:
     try:
         descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            os.write(descriptor, bytes(_PROBE_BYTES))
+            left = memoryview(bytes(_PROBE_BYTES))
+            while left:  # a disk that is nearly full takes a part and only then refuses
+                left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

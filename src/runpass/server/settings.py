@@ -38,7 +38,9 @@ class ServerSettings(BaseModel):
 
     data_dir: Path = Field(default=Path("runpass-data"), description="Where the default database stands (0700).")
     database_url: str = Field(
-        default="", description="`sqlite:////abs/file.db` or `postgresql://…`. Empty: SQLite in the data directory."
+        default="",
+        repr=False,
+        description="`sqlite:////abs/file.db` or `postgresql://…`. Empty: SQLite in the data directory.",
     )
     master_key_file: Path | None = Field(
         default=None,
@@ -137,7 +139,13 @@ class ServerSettings(BaseModel):
 
 
 def _check_url(name: str, value: str, *, path_allowed: bool) -> None:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"{name} must be a plain http(s) URL") from None  # without the value, which urlsplit repeats
+    if any(c.isspace() or not c.isprintable() for c in value):
+        raise ValueError(f"{name} must be a plain http(s) URL")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or parts.username:
         raise ValueError(f"{name} must be a plain http(s) URL")
     if parts.scheme == "http" and not is_loopback(parts.hostname):

@@ -130,7 +130,8 @@ def _certificate(error: ssl.SSLCertVerificationError, place: Place) -> TlsFailed
 
 
 def _reason(error: ssl.SSLError) -> str:
-    return (error.reason or "the handshake failed").replace("_", " ").lower()
+    reason: str | None = getattr(error, "reason", None)  # absent when Python itself made the error
+    return (reason or "the handshake failed").replace("_", " ").lower()
 
 
 def _chain(error: BaseException) -> list[BaseException]:

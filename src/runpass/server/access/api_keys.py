@@ -1,7 +1,6 @@
 """API keys: making one, and proving to be one (HTTP Basic, RFC 7617: user = API key id, password = secret)."""
 
 import base64
-import binascii
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,6 +97,8 @@ def _basic(authorization: str) -> tuple[str, Secret]:
         raise Unauthenticated("this needs an API key", hint=hint)
     try:
         user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError) as error:
+    except ValueError as error:  # not base64, not ASCII, or not UTF-8 inside
         raise Unauthenticated("the API key id or its secret is wrong") from error
+    if not user.isprintable():
+        raise Unauthenticated("the API key id or its secret is wrong")
     return user, Secret(password)

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 
 from runpass.errors import ConfigurationError, Conflict, Unavailable
 
@@ -29,12 +31,16 @@ class Database:
         self.engine = engine
         self.is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock() if self.is_sqlite else nullcontext()
+        # SQLite's transactions are snapshots anyway; PostgreSQL's default would let each statement see another state.
+        self._reading = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Give a transaction that sees one consistent state and writes nothing."""
-        with _translated(), self.engine.connect() as connection, connection.begin():
-            yield connection
+        with _translated(), self.engine.connect() as connection:
+            reading = connection.execution_options(**self._reading)
+            with reading.begin():
+                yield reading
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
@@ -58,8 +64,12 @@ def _translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict("this would contradict something that is already stored") from error
-    except OperationalError as error:
+    except (OperationalError, PoolExhausted) as error:
         raise Unavailable("the database cannot be used right now", hint="see the server's log") from error
+    except DatabaseError as error:
+        if type(error) is not DatabaseError:
+            raise
+        raise Unavailable("the database is damaged, or is none", hint="see the server's log") from error
 
 
 def open_database(url: str, *, pool_size: int = 16) -> Database:
@@ -114,3 +124,8 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get(_WRITING, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def insert_into(tx: Transaction, table: Table) -> Any:
+    """Give an INSERT that knows `ON CONFLICT`, which both databases spell alike and SQLAlchemy does not share."""
+    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)

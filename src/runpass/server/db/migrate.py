@@ -6,57 +6,79 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from runpass.errors import ConfigurationError
-from runpass.server.db.engine import Database
+from runpass.server.db.engine import Database, Transaction
 
-_SCRIPTS = Path(__file__).parent / "migrations"
+SCRIPTS = Path(__file__).parent / "migrations"
+_LOCK = 7_308_332_183_341_888_371
+"""PostgreSQL's advisory lock of whoever changes the schema: an arbitrary number, the same in every version."""
 
 
-def upgrade(database: Database) -> str:
+def upgrade(database: Database, scripts: Path = SCRIPTS) -> str:
     """Bring the schema to the newest revision; give that revision."""
-    config = _config()
     with database.write() as tx:
-        config.attributes["connection"] = tx
-        command.upgrade(config, "head")
-    return head()
+        _keep_others_out(tx)
+        _upgrade(tx, scripts)
+    return head(scripts)
 
 
-def head() -> str:
+def head(scripts: Path = SCRIPTS) -> str:
     """Give the newest revision this code knows."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    return ScriptDirectory.from_config(_config(scripts)).get_current_head() or ""
 
 
 def current(database: Database) -> str | None:
     """Give the schema's revision; None for an empty database."""
     with database.read() as tx:
-        return MigrationContext.configure(tx).get_current_revision()
+        return _revision(tx)
 
 
-def prepare(database: Database) -> None:
+def prepare(database: Database, scripts: Path = SCRIPTS) -> None:
     """Make the schema of an empty database; refuse one that is behind, ahead, or not ours.
 
-    Raises `ConfigurationError` with what to do.
+    Servers that start at the same moment take turns. Raises `ConfigurationError` with what to do.
     """
-    now = current(database)
-    if now == head():
+    if current(database) == head(scripts):
         return
-    if now is not None:
-        known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
-        if now in known:
-            raise ConfigurationError(
-                f"the database is at revision {now}, this version needs {head()}", hint="run: runpass migrate"
-            )
-        raise ConfigurationError(f"the database is at revision {now}, which is newer than this version of runpass")
-    with database.read() as tx:
-        foreign = bool(inspect(tx).get_table_names())
-    if foreign:
-        raise ConfigurationError("the database holds tables that are not runpass's", hint="give it one of its own")
-    upgrade(database)
+    with database.write() as tx:
+        _keep_others_out(tx)
+        now = _revision(tx)
+        if now == head(scripts):
+            return
+        if now is not None:
+            raise _not_ours_to_change(now, scripts)
+        if inspect(tx).get_table_names():
+            raise ConfigurationError("the database holds tables that are not runpass's", hint="give it one of its own")
+        _upgrade(tx, scripts)
 
 
-def _config() -> Config:
+def _not_ours_to_change(now: str, scripts: Path) -> ConfigurationError:
+    known = {script.revision for script in ScriptDirectory.from_config(_config(scripts)).walk_revisions()}
+    if now in known:
+        return ConfigurationError(
+            f"the database is at revision {now}, this version needs {head(scripts)}", hint="run: runpass migrate"
+        )
+    return ConfigurationError(f"the database is at revision {now}, which is newer than this version of runpass")
+
+
+def _revision(tx: Transaction) -> str | None:
+    return MigrationContext.configure(tx).get_current_revision()
+
+
+def _keep_others_out(tx: Transaction) -> None:
+    if tx.dialect.name == "postgresql":  # on SQLite the writing transaction itself does
+        tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+
+def _upgrade(tx: Transaction, scripts: Path) -> None:
+    config = _config(scripts)
+    config.attributes["connection"] = tx
+    command.upgrade(config, "head")
+
+
+def _config(scripts: Path) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_SCRIPTS))
+    config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     return config

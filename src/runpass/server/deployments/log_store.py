@@ -3,16 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, update
-from sqlalchemy.dialects.postgresql import insert as postgresql_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from runpass.ids import DeploymentId, OrganizationId, new_id
 from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
-from runpass.server.db.engine import Transaction
+from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.deployments import deployment_log_events, deployment_steps
 
 
@@ -47,7 +44,7 @@ def save_steps(
         }
         for step in steps
     ]
-    insert = _insert(tx)(deployment_steps)
+    insert = insert_into(tx, deployment_steps)
     upsert = insert.on_conflict_do_update(
         index_elements=["deployment_id", "name"],
         set_={name: insert.excluded[name] for name in ("order", "status", "started_at", "completed_at")},
@@ -72,7 +69,7 @@ def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[L
         }
         for event in events
     ]
-    tx.execute(_insert(tx)(deployment_log_events).on_conflict_do_nothing(), rows)
+    tx.execute(insert_into(tx, deployment_log_events).on_conflict_do_nothing(), rows)
 
 
 def list_steps(tx: Transaction, deployment_id: DeploymentId) -> list[StoredStep]:
@@ -99,11 +96,13 @@ def list_events(tx: Transaction, deployment_id: DeploymentId, step: str, *, afte
     ]
 
 
-def fail_open_steps(tx: Transaction, deployment_id: DeploymentId, now: datetime) -> None:
-    """End every step that is still open as failed: nobody will report on it any more."""
-    still_open = (deployment_steps.c.deployment_id == deployment_id) & deployment_steps.c.completed_at.is_(None)
-    values = {"status": StepStatus.FAIL.value, "completed_at": now}
-    tx.execute(update(deployment_steps).where(still_open).values(**values))
+def end_open_steps(tx: Transaction, deployment_id: DeploymentId, now: datetime) -> None:
+    """End every step that is still open, because nobody will report on it any more: begun ones failed."""
+    steps = deployment_steps
+    still_open = (steps.c.deployment_id == deployment_id) & steps.c.completed_at.is_(None)
+    begun = steps.c.status != StepStatus.NOT_STARTED.value
+    for which, status in ((begun, StepStatus.FAIL), (~begun, StepStatus.SKIPPED)):
+        tx.execute(update(steps).where(still_open, which).values(status=status.value, completed_at=now))
 
 
 def last_number(tx: Transaction, deployment_id: DeploymentId, step: str) -> int:
@@ -111,7 +110,3 @@ def last_number(tx: Transaction, deployment_id: DeploymentId, step: str) -> int:
     events = deployment_log_events
     query = select(func.max(events.c.number)).where(events.c.deployment_id == deployment_id, events.c.step == step)
     return tx.execute(query).scalar() or 0
-
-
-def _insert(tx: Transaction) -> Any:
-    return sqlite_insert if tx.dialect.name == "sqlite" else postgresql_insert

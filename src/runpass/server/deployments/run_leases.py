@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runpass.clock import Clock
-from runpass.errors import Conflict, StaleLease
+from runpass.errors import Conflict, StaleLease, Unauthenticated
 from runpass.ids import RunLeaseId, new_id
 from runpass.observability.metrics import RUNNERS_LOST
 from runpass.protocol.credentials import CredentialGrant
@@ -28,7 +28,7 @@ from runpass.server.deployments.model import Deployment, DeploymentStatus, Input
 from runpass.server.deployments.queue import inputs_place
 from runpass.server.deployments.transitions import OUTCOMES, Event
 from runpass.server.runners.model import Runner
-from runpass.server.runners.store import bind_to_project, mark_seen
+from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
 from runpass.server.tenancy.store import get_organization, get_project
 
 RUNNER_LOST = "runner lost"
@@ -58,6 +58,7 @@ def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
     """Give this runner the next deployment of its pool, or None.
 
     An unisolated runner gets one run at a time and, for good, only those of its first project.
+    Raises `Unauthenticated` for a runner that was revoked while it waited.
     """
     for _ in range(8):
         try:
@@ -68,9 +69,12 @@ def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
     return None
 
 
-def _take(tx: Transaction, rules: LeaseRules, runner: Runner) -> RunLease | None:
+def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | None:
     now = rules.clock.now()
-    mark_seen(tx, runner.id, now)
+    mark_seen(tx, known.id, now)  # also keeps other calls of this runner out until we are done
+    runner = get_runner(tx, known.id)
+    if runner is None or runner.revoked_at is not None:
+        raise Unauthenticated("the runner key is unknown or was revoked")
     unisolated = runner.isolation is Isolation.NONE
     if lease_store.live_leases(tx, runner.id) >= (1 if unisolated else runner.capacity):
         return None
@@ -180,7 +184,7 @@ def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
         values = {"error": last_word.error, "failed_step": last_word.failed_step, "refusal": refusal}
         event = OUTCOMES[last_word.outcome]
         change_state(tx, deployment, event, by=holder.runner.audit_name, now=now, values=values)
-        log_store.fail_open_steps(tx, deployment.id, now)
+        log_store.end_open_steps(tx, deployment.id, now)
         lease_store.end_lease(tx, lease.id, now)
     return deployment
 
@@ -215,4 +219,4 @@ def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:
         sentence = f"{RUNNER_LOST}: it stopped sending heartbeats, so this deployment was ended"
         event = LogEvent(step=step, number=number, at=now, level=LogLevel.SYSTEM, message=sentence)
         log_store.save_events(tx, deployment.id, [event])
-    log_store.fail_open_steps(tx, deployment.id, now)
+    log_store.end_open_steps(tx, deployment.id, now)

@@ -49,8 +49,8 @@ class RunnerDoor:
 
     async def register(self, request: Request) -> Response:
         """Exchange a join token for a runner key."""
-        registration = decode(Registration, await request.body())
         token = bearer(request)
+        registration = decode(Registration, await request.body())
         joined = await run_in_threadpool(register, self._rules.database, token, registration, self._rules.clock)
         answer = Registered(
             runner_id=joined.runner.id,
@@ -72,48 +72,42 @@ class RunnerDoor:
                 if lease is not None:
                     return _json(lease)
                 left = deadline - clock.monotonic()
-                if left <= 0 or self._wakeups.closed or await request.is_disconnected():
+                if left <= 0 or self._wakeups.closed or await listener.wait(left, lambda: _disconnected(request)):
                     return Response(status_code=204)
-                await listener.wait(left)
 
     async def heartbeat(self, request: Request) -> Response:
         """Keep a lease."""
+        runner = await self._runner(request)
         body = decode(Heartbeat, await request.body())
-        holder = await self._holder(request, body.fencing_token)
+        holder = _holder(request, runner, body.fencing_token)
         return _json(await run_in_threadpool(run_leases.heartbeat, self._rules, holder))
 
     async def identity_token(self, request: Request) -> Response:
         """Mint a workload identity token."""
+        runner = await self._runner(request)
         body = decode(IdentityRequest, await request.body())
-        holder = await self._holder(request, body.fencing_token)
+        holder = _holder(request, runner, body.fencing_token)
         return _json(await run_in_threadpool(self._passport.issue, holder, body.purpose))
 
     async def report(self, request: Request) -> Response:
         """Store steps and log events."""
+        runner = await self._runner(request)
         body = decode(Report, await request.body())
-        holder = await self._holder(request, body.fencing_token)
+        holder = _holder(request, runner, body.fencing_token)
         await run_in_threadpool(run_leases.save_report, self._rules, holder, body)
         return Response(status_code=204)
 
     async def finish(self, request: Request) -> Response:
         """End a run."""
+        runner = await self._runner(request)
         body = decode(Finish, await request.body())
-        holder = await self._holder(request, body.fencing_token)
+        holder = _holder(request, runner, body.fencing_token)
         deployment = await run_in_threadpool(run_leases.finish, self._rules, holder, body)
         self._wakeups.work_arrived(deployment.pool_id)
         return Response(status_code=204)
 
     async def _runner(self, request: Request) -> Runner:
         return await run_in_threadpool(_read, self._rules, bearer(request))
-
-    async def _holder(self, request: Request, fencing_token: int) -> Holder:
-        runner = await self._runner(request)
-        try:
-            lease_id = RunLeaseId(UUID(request.path_params["lease_id"]))
-        except ValueError as error:
-            raise StaleLease("this run lease is not held by the caller, or no longer") from error
-        secret = Secret(request.headers.get(LEASE_SECRET_HEADER, ""))
-        return Holder(runner, lease_id, secret, fencing_token)
 
 
 def bearer(request: Request) -> Secret:
@@ -124,9 +118,24 @@ def bearer(request: Request) -> Secret:
     return Secret(value)
 
 
+def _holder(request: Request, runner: Runner, fencing_token: int) -> Holder:
+    try:
+        lease_id = RunLeaseId(UUID(request.path_params["lease_id"]))
+    except ValueError as error:
+        raise StaleLease("this run lease is not held by the caller, or no longer") from error
+    secret = Secret(request.headers.get(LEASE_SECRET_HEADER, ""))
+    return Holder(runner, lease_id, secret, fencing_token)
+
+
 def _read(rules: LeaseRules, key: Secret) -> Runner:
     with rules.database.read() as tx:
         return runner_of(tx, key)
+
+
+async def _disconnected(request: Request) -> None:
+    """Return once the client is gone; the body has been read, so nothing else can come."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def _wait(request: Request, longest: float) -> float:

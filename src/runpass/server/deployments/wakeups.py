@@ -8,8 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Self
 
+import structlog
+
+from runpass.errors import RunpassError
 from runpass.ids import PoolId
 
+_log = structlog.get_logger(__name__)
 LOOK_EVERY_SECONDS = 0.2
 
 
@@ -26,10 +30,10 @@ class Wakeups:
         self._loop = asyncio.get_running_loop()
 
     def close(self) -> None:
-        """End every waiting at once; called when the server stops."""
+        """End every waiting at once; called when the server stops. Safe from any thread and from a signal handler."""
         self._closed = True
-        for pool in list(self._waiting):
-            self._wake(pool)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake_all)
 
     @property
     def closed(self) -> bool:
@@ -49,9 +53,19 @@ class Wakeups:
         """Look for work that other processes queued, for as long as the server runs."""
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-            if any(self._waiting.values()):
-                for pool in await pools_with_work():
-                    self._wake(pool)
+            if not any(self._waiting.values()):
+                continue
+            try:
+                pools = await pools_with_work()
+            except RunpassError as error:
+                _log.warning("wakeups.failed", code=error.code, message=error.message)
+                continue
+            for pool in pools:
+                self._wake(pool)
+
+    def _wake_all(self) -> None:
+        for pool in list(self._waiting):
+            self._wake(pool)
 
     def _wake(self, pool: PoolId) -> None:
         for event in self._waiting.get(pool, ()):
@@ -76,10 +90,14 @@ class Listener:
         if not events:
             self._waiting.pop(self._pool, None)
 
-    async def wait(self, seconds: float) -> None:
-        """Wait until work may have arrived, or so many seconds have passed."""
+    async def wait(self, seconds: float, gone: Callable[[], Awaitable[object]]) -> bool:
+        """Wait until work may have arrived, so many seconds have passed, or the caller is `gone`; whether it is."""
+        arrived = asyncio.ensure_future(self._event.wait())
+        left = asyncio.ensure_future(gone())
         try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            return
-        self._event.clear()
+            await asyncio.wait({arrived, left}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return left.done()
+        finally:
+            self._event.clear()
+            for future in (arrived, left):
+                future.cancel()

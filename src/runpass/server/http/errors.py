@@ -17,17 +17,19 @@ from runpass.errors import (
     FieldError,
     Forbidden,
     InvalidInput,
+    InvalidJson,
     NotFound,
     PayloadTooLarge,
     RunpassError,
     Unauthenticated,
     Unavailable,
 )
-from runpass.protocol.wire import sentence
+from runpass.protocol.wire import NOT_JSON, sentence
 
 _log = structlog.get_logger(__name__)
 
 STATUS: tuple[tuple[type[RunpassError], int], ...] = (
+    (InvalidJson, 400),
     (InvalidInput, 422),
     (Unauthenticated, 401),
     (Forbidden, 403),
@@ -82,7 +84,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this type alone
     details = error.errors()
     if any(detail["type"] == "json_invalid" for detail in details):
-        return envelope(request, 400, "the body is not valid JSON", "invalid_json")
+        return envelope(request, 400, NOT_JSON, InvalidJson.code)
     found = [FieldError(_field(detail["loc"]), sentence(detail)) for detail in details]
     message = "; ".join(f"{item.field}: {item.message}" for item in found)
     return envelope(request, 422, message, InvalidInput.code, errors=found)

@@ -5,10 +5,12 @@ from typing import Final
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runpass.clock import Clock
 from runpass.observability.metrics import REQUEST_SECONDS
+from runpass.server.http.errors import on_unhandled
 
 _log = structlog.get_logger(__name__)
 _TOO_LARGE: Final = b'{"message":"the body is too large","code":"payload_too_large","errors":[],"requestId":"%b"}'
@@ -30,7 +32,7 @@ class RequestShell:
         request_id = secrets.token_hex(8)
         scope["request_id"] = request_id
         started = self._clock.monotonic()
-        status = 500
+        status = 0
 
         async def answer(message: Message) -> None:
             nonlocal status
@@ -46,6 +48,10 @@ class RequestShell:
                     await _refuse(answer, request_id)
                 else:
                     await self._app(scope, _replay(body, receive), answer)
+            except Exception as error:
+                # SECURITY: it ends here. Above us it would be printed a second time, by rules that are not ours.
+                if status == 0:
+                    await (await on_unhandled(Request(scope), error))(scope, receive, answer)
             finally:
                 self._record(scope, status, self._clock.monotonic() - started)
 
@@ -54,7 +60,7 @@ class RequestShell:
         if scope["method"] in {"GET", "HEAD"}:
             return b""
         declared = Headers(scope=scope).get("content-length", "0")
-        if not declared.isdigit() or int(declared) > self._limit:
+        if not (declared.isascii() and declared.isdigit()) or int(declared) > self._limit:
             return None
         chunks: list[bytes] = []
         size = 0

@@ -8,7 +8,7 @@ from sqlalchemy import Row, Select, delete, select, update
 
 from runpass.ids import JoinTokenId, OrganizationId, PoolId, ProjectId, RunnerId, new_id
 from runpass.protocol.registration import Isolation
-from runpass.server.db.engine import Transaction
+from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.runners import join_tokens, runner_pools, runners
 from runpass.server.runners.model import Runner
 
@@ -16,10 +16,12 @@ from runpass.server.runners.model import Runner
 def pool_id(tx: Transaction, organization_id: OrganizationId, name: str, now: datetime) -> PoolId:
     """Give an organization's pool of this name, made if it is not there yet."""
     mine = (runner_pools.c.organization_id == organization_id) & (runner_pools.c.name == name)
-    found = tx.execute(select(runner_pools.c.id).where(mine)).scalar_one_or_none()
+    find = select(runner_pools.c.id).where(mine)
+    found = tx.execute(find).scalar_one_or_none()
     if found is None:
-        found = new_id()
-        tx.execute(runner_pools.insert().values(id=found, organization_id=organization_id, name=name, created_at=now))
+        values = {"id": new_id(), "organization_id": organization_id, "name": name, "created_at": now}
+        tx.execute(insert_into(tx, runner_pools).values(**values).on_conflict_do_nothing())
+        found = tx.execute(find).scalar_one()  # ours, or that of somebody who was faster
     return PoolId(found)
 
 

@@ -1,0 +1,58 @@
+"""Exit codes: one table, which the reference documentation prints."""
+
+from typing import Final
+
+from runpass.errors import (
+    ConfigurationError,
+    Conflict,
+    ControlPlaneError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    PayloadTooLarge,
+    RunpassError,
+    Unauthenticated,
+    Unavailable,
+    VaultError,
+)
+
+OTHER: Final = 1
+USAGE: Final = 2
+NOT_FOUND: Final = 3
+NOT_ALLOWED: Final = 4
+CONFLICT: Final = 5
+NOT_REACHED: Final = 6
+VAULT: Final = 7
+NOT_SUCCESSFUL: Final = 8
+INTERRUPTED: Final = 130
+
+MEANINGS: Final[tuple[tuple[int, str], ...]] = (
+    (0, "Done. For a command that waits for a deployment: its status is `SUCCESS`."),
+    (OTHER, "Anything else went wrong; `--debug` shows the traceback."),
+    (USAGE, "The command line, a setting, or a field of the request is wrong; every wrong field is named."),
+    (NOT_FOUND, "The named thing is not there, or not for this API key."),
+    (NOT_ALLOWED, "The API key is unknown, or its roles do not allow this."),
+    (CONFLICT, "The thing is not in the state that this needs, or the name is taken."),
+    (NOT_REACHED, "The server could not be reached, is not ready, or answered something that is not its protocol."),
+    (VAULT, "Something went wrong at the Vault."),
+    (NOT_SUCCESSFUL, "The deployment that was waited for ended, and not with `SUCCESS`."),
+    (INTERRUPTED, "Interrupted with Ctrl-C."),
+)
+
+_TABLE: Final[tuple[tuple[type[RunpassError], int], ...]] = (
+    (InvalidInput, USAGE),
+    (ConfigurationError, USAGE),
+    (PayloadTooLarge, USAGE),
+    (NotFound, NOT_FOUND),
+    (Unauthenticated, NOT_ALLOWED),
+    (Forbidden, NOT_ALLOWED),
+    (Conflict, CONFLICT),
+    (Unavailable, NOT_REACHED),
+    (ControlPlaneError, NOT_REACHED),
+    (VaultError, VAULT),
+)
+
+
+def exit_code(error: RunpassError) -> int:
+    """Give the exit code of an error."""
+    return next((code for kind, code in _TABLE if isinstance(error, kind)), OTHER)
