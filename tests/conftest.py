@@ -16,6 +16,8 @@ from services import (  # noqa: F401 -- fixtures
     vault_root,
 )
 
+pytest_plugins = ("services_postgresql",)
+
 hypothesis.settings.register_profile("runpass", deadline=None, max_examples=100)
 hypothesis.settings.load_profile("runpass")
 

@@ -116,6 +116,12 @@ class Program:
         """Send a signal to the program itself."""
         self._process.send_signal(number)
 
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+        """Poll until the condition holds; fails the test when the program ends first."""
+        wait_until(lambda: self.exit_code is not None or condition(), what, seconds)
+        if self.exit_code is not None:
+            raise ProgramFailedError(f"the program ended with {self.exit_code}, before {what}")
+
     def wait(self, seconds: float = STOP_SECONDS) -> int:
         """Wait for its end and give the exit code."""
         try:
@@ -242,9 +248,7 @@ def _started_server(url: str, environment: Mapping[str, str], log: Path) -> Prog
     program = Program(["server"], environment=environment, log=log)
     try:
         with httpx2.Client(base_url=url, trust_env=False, timeout=5, verify=not url.startswith("https")) as http:
-            wait_until(lambda: program.exit_code is not None or _is_ready(http), "the server is ready")
-        if program.exit_code is not None:
-            raise ProgramFailedError(f"the server ended with {program.exit_code}")
+            program.wait_until(lambda: _is_ready(http), "the server is ready")
     except ProgramFailedError as error:
         program.stop()
         raise ProgramFailedError(f"{error}\n{program.tail()}") from error
@@ -296,7 +300,7 @@ def start_runner(server: RunningServer, admin: Founded, directory: Path, **setti
         "url": server.url,
         "state_dir": directory / "state",
         "work_dir": work_dir,
-        "uid_lock_dir": directory / "uids",
+        "uid_lock_dir": Path(tempfile.gettempdir()) / "runpass-uids",  # all runners of this machine have to agree
         "name": name,
         "join_token": token,
         "drain_seconds": 2,
@@ -307,11 +311,7 @@ def start_runner(server: RunningServer, admin: Founded, directory: Path, **setti
     runner = RunningRunner(name, Path(str(chosen["state_dir"])), work_dir, environment, program)
     try:
         with server.http(admin) as http:
-            wait_until(
-                lambda: program.exit_code is not None or name in _runner_names(http, admin), f"the runner {name} joined"
-            )
-        if program.exit_code is not None:
-            raise ProgramFailedError(f"the runner ended with {program.exit_code}")
+            program.wait_until(lambda: name in _runner_names(http, admin), f"the runner {name} joined")
     except ProgramFailedError as error:
         runner.__exit__()
         raise ProgramFailedError(f"{error}\n{program.tail()}") from error
@@ -334,6 +334,6 @@ def _runner_names(http: httpx2.Client, admin: Founded) -> set[str]:
 
 def _passable_directory() -> Path:
     """Give a fresh directory that other users can pass through: pytest's own temporary directories are closed."""
-    made = Path(tempfile.mkdtemp(prefix="runpass-work-", dir="/var/tmp"))  # noqa: S108 -- mkdtemp makes it unique
+    made = Path(tempfile.mkdtemp(prefix="runpass-work-", dir="/var/tmp"))
     made.chmod(0o711)
     return made

@@ -4,7 +4,6 @@ A setting `listen_port` is `RUNPASS_LISTEN_PORT` in the environment and `listen_
 `settings.py` modules call this, and only they hand in the environment.
 """
 
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,5 +95,16 @@ def _refused(error: ValidationError, prefix: str, sources: Mapping[str, str]) ->
 def _plain(value: object) -> str:
     if isinstance(value, (tuple, list)):
         return ",".join(str(item) for item in value)
-    # SECURITY: a database's URL may carry its password.
-    return "" if value is None else re.sub(r"(?<=://)([^/@]*):[^/@]*@", rf"\1:{PLACEHOLDER}@", str(value))
+    return "" if value is None else _without_password(str(value))
+
+
+def _without_password(text: str) -> str:
+    """Give a URL without what may be a password: all between the user's colon and the last `@`, and the query."""
+    # SECURITY: a database's URL may carry its password, with characters that no grammar expects there.
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    who, at, where = rest.rpartition("@")
+    user, colon, _ = who.partition(":")
+    place, mark, _ = where.partition("?")
+    return f"{scheme}://{user}{colon}{colon and PLACEHOLDER}{at}{place}{mark}{mark and PLACEHOLDER}"

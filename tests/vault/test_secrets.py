@@ -18,8 +18,8 @@ from runpass.vault.secrets import SecretReference, find_references, read_secrets
 
 
 @pytest.fixture
-def audited(vault_root, unique, tmp_path):
-    """Count the requests that reach the Vault, through its response header of a proxy-free client."""
+def counting_client():
+    """A client class that counts its requests, and what it counted."""
     counted: list[str] = []
 
     class Counting(VaultClient):
@@ -55,8 +55,8 @@ def test_values_that_are_not_strings_become_compact_json(vault_root, kv_mount):
     }  # fmt: skip
 
 
-def test_one_kv2_secret_costs_two_requests_and_its_neighbour_one_more(openbao, vault_root, kv_mount, audited):
-    counting, counted = audited
+def test_one_kv2_secret_costs_two_requests_and_its_neighbour_one_more(openbao, vault_root, kv_mount, counting_client):
+    counting, counted = counting_client
     for name in ("a", "b"):
         vault_root.write(f"{kv_mount}/data/{name}", {"data": {"x": "1", "y": "2"}})
     with counting(openbao.address, token=openbao.root_token) as client:
@@ -127,8 +127,8 @@ def test_mounts_with_slashes_are_found(vault_root, unique):
     assert read_secrets(vault_root, [reference])[reference].reveal() == "1"
 
 
-def test_a_dead_token_is_asked_once_and_told_for_every_reference(openbao, kv_mount, audited):
-    counting, counted = audited
+def test_a_dead_token_is_asked_once_and_told_for_every_reference(openbao, kv_mount, counting_client):
+    counting, counted = counting_client
     references = [SecretReference(f"{kv_mount}/{name}", "x") for name in "abc"]
     with counting(openbao.address, token=Secret("s.dead")) as client, pytest.raises(SecretsUnavailable) as caught:
         read_secrets(client, references)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from runpass.local.openbao_binary import find_binary
 from runpass.secret import Secret
@@ -157,8 +158,6 @@ def test_another_issuers_mount_is_left_alone_unless_told_otherwise(vault_root, o
 
 
 def test_a_mount_with_static_keys_is_somebody_elses(vault_root, trusting_mount, issuer, facts):
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
     pem = issuer.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
     config = {"jwt_validation_pubkeys": [pem], "bound_issuer": issuer.url}
     vault_root.write(f"auth/{trusting_mount}/config", config)
@@ -195,10 +194,9 @@ def test_an_issuer_that_the_vault_cannot_reach_is_told(vault_root, facts):
     assert caught.value.vault_error == "error checking jwks URL"
 
 
-@pytest.mark.parametrize("namespace", ["", "parent/child"])
-def test_the_printed_commands_do_the_same(namespace, openbao, vault_root, facts, unique, tmp_path):
-    namespace = f"{unique('ns')}/child" if namespace else ""
-    state = guide(replace(facts, namespace=namespace))
+@pytest.mark.parametrize("depth", [0, 2])
+def test_the_printed_commands_do_the_same(depth, openbao, vault_root, facts, tmp_path):
+    state = guide(replace(facts, namespace="/".join([f"of-{facts.mount}", "child"][:depth])))
     script = as_bao_commands(state, str(find_binary()))
     run = subprocess.run(
         ["sh", "-e"],

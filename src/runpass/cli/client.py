@@ -75,21 +75,17 @@ class ApiClient:
             raise NotFound("there is no such organization for this API key")
         return found[0]
 
-    def one(
-        self, method: str, *path: str, body: Mapping[str, Any] | Sequence[Any] | None = None, **query: object
-    ) -> Answer:
+    def one(self, method: str, *path: str, body: Mapping[str, Any] | None = None, **query: object) -> Answer:
         """Send a request that is answered with one object. `path` is a route, then segments that are quoted."""
-        answer = self._ask(method, path, body, query)
-        if not isinstance(answer, dict):
-            raise _not_ours()
-        return answer
+        return _object(self._ask(method, path, body, query))
 
-    def many(self, *path: str, method: str = "GET", body: Sequence[Any] | None = None, **query: object) -> list[Answer]:
-        """Send a request that is answered with a list of objects."""
-        answer = self._ask(method, path, body, query)
-        if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
-            raise _not_ours()
-        return answer
+    def many(self, *path: str, **query: object) -> list[Answer]:
+        """Get a list of objects."""
+        return _objects(self._ask("GET", path, None, query))
+
+    def post_all(self, path: str, items: Sequence[Answer]) -> list[Answer]:
+        """Send objects to a door that takes and gives lists."""
+        return _objects(self._ask("POST", (path,), items, {}))
 
     def of_organization(self, *path: str, **query: object) -> list[Answer]:
         """Give a list that belongs to the organization."""
@@ -101,10 +97,7 @@ class ApiClient:
 
     def provider_metadata(self) -> Answer:
         """Give the issuer's discovery document (OpenID Connect Discovery 1.0, section 4)."""
-        answer = _parsed(self._send("GET", "/.well-known/openid-configuration", None, {}))
-        if not isinstance(answer, dict):
-            raise _not_ours()
-        return answer
+        return _object(_parsed(self._send("GET", "/.well-known/openid-configuration", None, {})))
 
     def _ask(self, method: str, path: Sequence[str], body: object, query: Mapping[str, object]) -> Any:
         head, *segments = path
@@ -157,6 +150,18 @@ def _parsed(answer: httpx2.Response) -> Any:
         raise _not_ours() from error
 
 
+def _object(answer: object) -> Answer:
+    if not isinstance(answer, dict):
+        raise _not_ours()
+    return answer
+
+
+def _objects(answer: object) -> list[Answer]:
+    if not isinstance(answer, list) or not all(isinstance(item, dict) for item in answer):
+        raise _not_ours()
+    return answer
+
+
 def _not_ours() -> ControlPlaneError:
     return ControlPlaneError("the answer is not one of a runpass server", hint="is RUNPASS_URL right?")
 
@@ -178,8 +183,8 @@ def _error(answer: httpx2.Response) -> RunpassError:
     if kind is not None:
         return kind(message, hint=hint)
     request = body.get("requestId")
-    where = f"request id {request}" if request and answer.status_code >= _SERVER_ERROR else None
-    return ControlPlaneError(f"the server answered {answer.status_code}: {message}", hint=hint or where)
+    trace = f"request id {request}" if request and answer.status_code >= _SERVER_ERROR else None
+    return ControlPlaneError(f"the server answered {answer.status_code}: {message}", hint=hint or trace)
 
 
 def _fields(errors: object) -> tuple[FieldError, ...]:

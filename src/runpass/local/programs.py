@@ -27,10 +27,11 @@ class Program:
         write_private(file, toml(settings))
         self.name = name
         self.log = directory / f"{name}.log"
+        self._log_file = LogFile(self.log)
         self._child = ChildProcess(
             [sys.executable, "-m", "runpass", name.partition("-")[0], "--settings", str(file)],
             home=directory,
-            on_line=LogFile(self.log),
+            on_line=self._log_file.write,
         )
 
     def __enter__(self) -> Self:
@@ -52,6 +53,7 @@ class Program:
     def stop(self) -> None:
         """End the program and wait until it is gone."""
         self._child.stop()
+        self._log_file.close()
 
     def wait_until(self, is_ready: Callable[[], bool]) -> None:
         """Wait until ready; raises `ConfigurationError` with the end of the program's output when it ends first."""
@@ -66,11 +68,11 @@ class Program:
 
 def server_is_ready(url: str) -> Callable[[], bool]:
     """Give a test for whether the server at this URL is ready."""
-    client = httpx2.Client(trust_env=False, timeout=2)
 
     def ready() -> bool:
         try:
-            return client.get(f"{url}/readyz").status_code == 200  # noqa: PLR2004
+            with httpx2.Client(trust_env=False, timeout=2) as client:
+                return client.get(f"{url}/readyz").is_success
         except httpx2.HTTPError:
             return False
 
@@ -103,7 +105,7 @@ class LogFile:
         self._path = path
         self._file = self._open()
 
-    def __call__(self, line: str) -> str:
+    def write(self, line: str) -> str:
         """Write a line, and give it back."""
         if self._file.tell() > self.MAX_BYTES:
             self._file.close()
@@ -111,6 +113,10 @@ class LogFile:
             self._file = self._open()
         self._file.write(line.rstrip("\n") + "\n")
         return line
+
+    def close(self) -> None:
+        """Close the file; nothing is written after that."""
+        self._file.close()
 
     def _open(self) -> TextIO:
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

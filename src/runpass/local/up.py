@@ -6,6 +6,7 @@ password in `keys`, has a login of any power there. The server holds no OpenBao 
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -176,36 +177,42 @@ def _first_start(options: UpOptions, api: Admin, password_file: Path) -> list[In
 
 def _runner(stack: ExitStack, options: UpOptions, api: Admin) -> Program:
     state = options.data / "runner"
+    outside = _outside_directory()
     values: dict[str, Any] = {
         "url": f"http://127.0.0.1:{options.port}",
         "name": "embedded",
         "state_dir": state,
-        "work_dir": _work_directory(),
+        "work_dir": outside / f"work-{_short_name(options.data)}",
         "uid_base": UID_BASE,
-        "uid_lock_dir": _work_directory() / "uids",
+        "uid_lock_dir": outside / "uids",
+        "tool_path": (install_tool(find_binary(), outside / "tools").parent,),
         "capacity": options.capacity,
         "allow_unisolated": options.allow_unisolated,
         "drain_seconds": 5.0,
     }
-    values["tool_path"] = (install_tool(find_binary(), _work_directory() / "tools").parent,)
-    if not state.is_dir() or not any(state.iterdir()):
-        token_file = options.data / "etc" / "join-token"
+    token_file = options.data / "etc" / "join-token"
+    has_joined = state.is_dir() and any(state.iterdir())
+    if not has_joined:
         write_private(token_file, api.join_token(uses=1).reveal())
         values["join_token_file"] = token_file
     runner = stack.enter_context(Program("runner", values, options.data / "etc"))
     runner.wait_until(lambda: state.is_dir() and any(state.iterdir()))
+    token_file.unlink(missing_ok=True)
     return runner
 
 
-def _work_directory() -> Path:
-    """Give where runs have their workspaces: other users must pass through it, so it is not below `data`."""
-    directory = Path(f"/var/tmp/runpass-{os.geteuid()}")  # noqa: S108 -- made below, and refused unless it is ours
+def _outside_directory() -> Path:
+    """Give where workspaces and tools stand: other users must pass through it, so it is not below `data`."""
+    directory = Path(f"/var/tmp/runpass-{os.geteuid()}")  # noqa: S108 -- made here, and refused unless it is ours
     directory.mkdir(mode=0o711, exist_ok=True)
-    state = directory.lstat()
-    if directory.is_symlink() or state.st_uid != os.geteuid():
+    if directory.is_symlink() or directory.lstat().st_uid != os.geteuid():
         raise ConfigurationError(f"{directory} belongs to somebody else")
     directory.chmod(0o711)
     return directory
+
+
+def _short_name(directory: Path) -> str:
+    return hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]
 
 
 def _private_json(file: Path) -> dict[str, str]:

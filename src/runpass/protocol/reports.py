@@ -95,5 +95,5 @@ class Finish(Record):
     fencing_token: int
     outcome: Outcome
     error: Text | None = None
-    failed_step: StepName | None = None
+    failed_step: Annotated[str, Field(max_length=128), Storable] | None = None
     refusal: Refusal | None = None

@@ -114,8 +114,10 @@ class Job:
         lease, bench = self._lease, self._bench
         self._mask.add(variable.value for variable in lease.variables if variable.sensitive)
         needs_vault = setup_vault.is_needed(lease)
-        self._plan(needs_vault=needs_vault)
-        await self._refuse_variables()
+        refusal = environment.refuse(lease.variables)
+        self._plan(needs_vault=needs_vault, refused=refusal is not None)
+        if refusal is not None:
+            raise await self._refused_variables(refusal)
         token_for_job = asyncio.create_task(self._identity.for_job())
         token_for_job.add_done_callback(_look_at)
         try:
@@ -129,18 +131,17 @@ class Job:
         variables = self._variables(self._workspace, vault, token)
         return await self._run_commands(self._workspace, variables)
 
-    def _plan(self, *, needs_vault: bool) -> None:
-        steps = [SETUP_VAULT_STEP] if needs_vault else []
+    def _plan(self, *, needs_vault: bool, refused: bool) -> None:
+        steps = [VARIABLES_STEP] if refused else []
+        steps += [SETUP_VAULT_STEP] if needs_vault else []
         steps += [f"shell:{number}" for number in range(1, len(self._lease.commands) + 1)]
         for step in steps:
             self._reporter.step(step, StepStatus.NOT_STARTED)
 
-    async def _refuse_variables(self) -> None:
-        sentence = environment.refuse(self._lease.variables)
-        if sentence is not None:
-            self._reporter.step(VARIABLES_STEP, StepStatus.IN_PROGRESS)
-            await self._say(VARIABLES_STEP, sentence)
-            raise RunEnds(Ending(Outcome.FAILURE, sentence, VARIABLES_STEP))
+    async def _refused_variables(self, sentence: str) -> RunEnds:
+        self._reporter.step(VARIABLES_STEP, StepStatus.IN_PROGRESS)
+        await self._say(VARIABLES_STEP, sentence)
+        return RunEnds(Ending(Outcome.FAILURE, sentence, VARIABLES_STEP))
 
     async def _set_up_vault(self, workspace: Workspace) -> VaultSetup:
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.IN_PROGRESS)

@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from runpass.errors import InvalidInput, NotFound
 from runpass.ids import DeploymentId
@@ -23,6 +23,7 @@ from runpass.server.deployments.changing import change_state
 from runpass.server.deployments.dependencies import AtDesk
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.transitions import FINAL, Event
+from runpass.server.http.wire import ShortText
 from runpass.server.tenancy.lookup import project_for
 
 router = APIRouter(tags=["Environments and deployments"])
@@ -58,7 +59,10 @@ def list_steps(deployment_id: UUID, desk: AtDesk) -> list[StepAnswer]:
 
 @router.get("/deployments/{deployment_id}/steps/{step_name}/log")
 def step_log(
-    deployment_id: UUID, step_name: str, desk: AtDesk, start_time: Annotated[str, Query(alias="startTime")] = "0"
+    deployment_id: UUID,
+    step_name: Annotated[ShortText, Path()],
+    desk: AtDesk,
+    start_time: Annotated[str, Query(alias="startTime")] = "0",
 ) -> StepLogAnswer:
     """Give a page of a step's log."""
     if not (start_time.isascii() and start_time.isdigit() and len(start_time) < 10):  # noqa: PLR2004

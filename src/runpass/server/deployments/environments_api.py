@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 
 from runpass.errors import InvalidInput, NotFound
 from runpass.ids import EnvironmentId, ProjectId, TemplateId, new_id
-from runpass.server.access.actors import Actor, ScopePath
+from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
@@ -20,8 +20,9 @@ from runpass.server.deployments.answers import (
     environment_answer,
 )
 from runpass.server.deployments.dependencies import AtDesk
-from runpass.server.deployments.queue import queue_deployment
+from runpass.server.deployments.queue import queue_deployment, runnable_template
 from runpass.server.deployments.requests import CreateEnvironment, Deploy, save_changes
+from runpass.server.http.wire import ShortText
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import environment_for, project_for
 from runpass.server.tenancy.model import Environment, EnvironmentStatus
@@ -30,6 +31,7 @@ from runpass.server.tenancy.store import list_projects
 router = APIRouter(prefix="/environments", tags=["Environments and deployments"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+NameQuery = Annotated[ShortText, Query()]
 
 
 @router.get("")
@@ -37,7 +39,7 @@ def list_all(  # noqa: PLR0917 -- one parameter for each of env0's query fields
     desk: AtDesk,
     project_id: Annotated[UUID | None, Query(alias="projectId")] = None,
     organization_id: Annotated[UUID | None, Query(alias="organizationId")] = None,
-    name: str | None = None,
+    name: NameQuery | None = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> list[EnvironmentAnswer]:
@@ -45,14 +47,12 @@ def list_all(  # noqa: PLR0917 -- one parameter for each of env0's query fields
     if project_id is None and organization_id is None:
         raise InvalidInput.of("projectId", "one of projectId and organizationId is required")
     with desk.database.read() as tx:
-        project = ProjectId(project_id) if project_id else None
-        visible = _visible(tx, desk.caller, project, organization_id)
+        visible = _visible(tx, desk.caller, ProjectId(project_id) if project_id else None, organization_id)
         found = environment_store.list_environments(
-            tx, desk.caller.organization_id, project_id=project, name=name, limit=limit, offset=offset
+            tx, desk.caller.organization_id, visible, name=name, limit=limit, offset=offset
         )
-        shown = [item for item in found if item.project_id in visible]
-        latest = store.latest_deployments(tx, [item.id for item in shown])
-    return [environment_answer(item, latest.get(item.id)) for item in shown]
+        latest = store.latest_deployments(tx, [item.id for item in found])
+    return [environment_answer(item, latest.get(item.id)) for item in found]
 
 
 @router.get("/{environment_id}")
@@ -70,6 +70,8 @@ def create(body: CreateEnvironment, desk: AtDesk) -> EnvironmentAnswer:
     with desk.database.write() as tx:
         project = project_for(tx, desk.caller, body.project_id, Permission.RUN_DEPLOY)
         template = body.deploy_request.blueprint_id
+        if template is not None:
+            runnable_template(tx, project, TemplateId(template))
         environment = Environment(
             id=EnvironmentId(new_id()),
             organization_id=project.organization_id,
@@ -125,12 +127,10 @@ def list_deployments(
 def _visible(
     tx: Transaction, caller: Actor, project_id: ProjectId | None, organization_id: UUID | None
 ) -> set[ProjectId]:
+    if organization_id is not None and organization_id != caller.organization_id:
+        raise NotFound("there is no such organization")
     if project_id is not None:
         return {project_for(tx, caller, project_id, Permission.VIEW_PROJECT).id}
-    if organization_id != caller.organization_id:
-        raise NotFound("there is no such organization")
-    if caller.may(Permission.VIEW_PROJECT, ScopePath(caller.organization_id)):
-        return {project.id for project in list_projects(tx, caller.organization_id)}
     projects = list_projects(tx, caller.organization_id)
     return {project.id for project in projects if caller.may(Permission.VIEW_PROJECT, project.scope)}
 

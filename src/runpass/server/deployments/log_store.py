@@ -65,7 +65,7 @@ def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[L
             "number": event.number,
             "at": event.at,
             "level": event.level.value,
-            "message": event.message.replace("\x00", "\ufffd"),
+            "message": event.message,
         }
         for event in events
     ]

@@ -13,6 +13,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
 from runpass.server.deployments.changing import note_state
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, Inputs
+from runpass.server.issuer.claims import MAX_CLAIM
 from runpass.server.runners.model import DEFAULT_POOL
 from runpass.server.runners.store import pool_id
 from runpass.server.templates.model import Template
@@ -60,7 +61,7 @@ def queue_deployment(
     """
     if environment.is_archived:
         raise Conflict("the environment is archived")
-    template = _template(tx, environment, project, wanted)
+    template = runnable_template(tx, project, wanted.template_id or environment.template_id)
     order = places(
         environment.organization_id, template_id=template.id, path=project.path, environment_id=environment.id
     )
@@ -115,11 +116,11 @@ def queue_deployment(
     return deployment
 
 
-def _template(tx: Transaction, environment: Environment, project: Project, wanted: DeployRequest) -> Template:
-    template_id = wanted.template_id or environment.template_id
+def runnable_template(tx: Transaction, project: Project, template_id: TemplateId | None) -> Template:
+    """Give the template if this project may run it. Raises `InvalidInput` for `blueprintId` otherwise."""
     if template_id is None:
         raise InvalidInput.of("blueprintId", "is required: this environment has no template yet")
-    template = get_template(tx, environment.organization_id, template_id)
+    template = get_template(tx, project.organization_id, template_id)
     if template is None or template.is_deleted or not set(project.path) & set(template.project_ids):
         raise InvalidInput.of("blueprintId", "must name a template that is assigned to the environment's project")
     return template
@@ -138,6 +139,13 @@ def _tag(variables: list[ConfigurationVariable], project: Project) -> str | None
     found = [
         item
         for item in variables
-        if item.name == OIDC_TAG and (item.scope, item.scope_id) in trusted and not item.is_sensitive
+        if (item.name, item.type) == (OIDC_TAG, ENVIRONMENT_VARIABLE)
+        and (item.scope, item.scope_id) in trusted
+        and not item.is_sensitive
     ]
-    return resolve(trusted, found)[-1].value.reveal() if found else None
+    if not found:
+        return None
+    tag = resolve(trusted, found)[-1].value.reveal()
+    if len(tag) > MAX_CLAIM:
+        raise InvalidInput(f"the value of {OIDC_TAG} is longer than {MAX_CLAIM} characters, so no token could carry it")
+    return tag

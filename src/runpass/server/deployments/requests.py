@@ -1,6 +1,6 @@
 """Request bodies of environments and deployments, and what of them cannot be done yet."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, field_validator
@@ -23,7 +23,7 @@ class VariableChange(ApiModel):
 
     name: Name
     value: LongText
-    type: Annotated[int, Field(ge=0, le=1)] = 0
+    type: Literal[0, 1] = 0
     is_sensitive: Flag = False
 
 

@@ -48,7 +48,7 @@ class RequestShell:
                     await _refuse(answer, request_id)
                 else:
                     await self._app(scope, _replay(body, receive), answer)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- the last one who can answer
                 # SECURITY: it ends here. Above us it would be printed a second time, by rules that are not ours.
                 if status == 0:
                     await (await on_unhandled(Request(scope), error))(scope, receive, answer)

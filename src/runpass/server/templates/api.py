@@ -15,7 +15,7 @@ from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, LongText, Moment, Name
+from runpass.server.http.wire import ApiModel, LongText, Moment, Name, ShortText
 from runpass.server.templates import store
 from runpass.server.templates.model import ShellSource, Template, TemplateType
 from runpass.server.tenancy.lookup import project_for
@@ -73,7 +73,10 @@ class TemplateAnswer(ApiModel):
 
 @router.get("")
 def list_all(
-    organization_id: Annotated[UUID, Query(alias="organizationId")], caller: Caller, db: Db, name: str | None = None
+    organization_id: Annotated[UUID, Query(alias="organizationId")],
+    caller: Caller,
+    db: Db,
+    name: Annotated[ShortText, Query()] | None = None,
 ) -> list[TemplateAnswer]:
     """List templates that are not deleted."""
     if organization_id != caller.organization_id:

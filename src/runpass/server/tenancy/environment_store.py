@@ -1,6 +1,6 @@
 """Every query on environments."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -43,20 +43,17 @@ def get_environment(
 def list_environments(
     tx: Transaction,
     organization_id: OrganizationId,
+    project_ids: Collection[ProjectId],
     *,
-    project_id: ProjectId | None = None,
     name: str | None = None,
-    limit: int | None = None,
+    limit: int,
     offset: int = 0,
 ) -> list[Environment]:
-    """Give environments, oldest first, of one project or of the whole organization."""
-    query = _mine(organization_id).order_by(environments.c.id).offset(offset)
-    if project_id is not None:
-        query = query.where(environments.c.project_id == project_id)
+    """Give a page of the environments of these projects, oldest first."""
+    query = _mine(organization_id).where(environments.c.project_id.in_(project_ids)).order_by(environments.c.id)
     if name is not None:
         query = query.where(environments.c.name == name)
-    if limit is not None:
-        query = query.limit(limit)
+    query = query.limit(limit).offset(offset)
     return [_environment(row) for row in tx.execute(query)]
 
 

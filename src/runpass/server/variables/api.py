@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, model_validator
 
 from runpass.errors import NotFound
-from runpass.ids import EnvironmentId, ProjectId, TemplateId, VariableId
+from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId, VariableId
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
@@ -107,9 +107,7 @@ def save_all(
         for item in body:
             if item.organization_id != caller.organization_id:
                 raise NotFound("there is no such organization")
-            place = (
-                item.scope_id if item.scope_id and item.scope is not VariableScope.GLOBAL else caller.organization_id
-            )
+            place = item.scope_id or caller.organization_id
             _allow(tx, caller, item.scope, place, change=True)
             wanted = Wanted(
                 item.scope, place, item.name, Secret(item.value), item.is_sensitive, item.type, _extra(item)
@@ -153,7 +151,7 @@ def _allow(tx: Transaction, caller: Actor, scope: VariableScope, place: UUID, *,
     permission = (_CHANGE if change else _VIEW)[scope]
     match scope:
         case VariableScope.GLOBAL:
-            caller.require(permission, ScopePath(caller.organization_id))
+            caller.require_organization(OrganizationId(place), permission)
         case VariableScope.BLUEPRINT:
             caller.require(permission, ScopePath(caller.organization_id))
             if get_template(tx, caller.organization_id, TemplateId(place)) is None:
@@ -168,13 +166,14 @@ def _places(tx: Transaction, caller: Actor, where: Where) -> list[tuple[Variable
     path: tuple[ProjectId, ...] = ()
     template_id = TemplateId(where.blueprint_id) if where.blueprint_id else None
     environment_id = EnvironmentId(where.environment_id) if where.environment_id else None
+    caller.require(_VIEW[VariableScope.GLOBAL], ScopePath(caller.organization_id))
+    if template_id is not None:
+        _allow(tx, caller, VariableScope.BLUEPRINT, template_id, change=False)
+    if where.project_id is not None:
+        path = project_for(tx, caller, where.project_id, Permission.VIEW_PROJECT).path
     if environment_id is not None:
         environment, project = environment_for(tx, caller, environment_id, Permission.VIEW_PROJECT)
         path, template_id = project.path, environment.template_id
-    elif where.project_id is not None:
-        path = project_for(tx, caller, where.project_id, Permission.VIEW_PROJECT).path
-    else:
-        caller.require(Permission.VIEW_ORGANIZATION, ScopePath(caller.organization_id))
     return places(caller.organization_id, template_id=template_id, path=path, environment_id=environment_id)
 
 

@@ -1,0 +1,56 @@
+"""`runpass init`: the first organization and its admin's API key, straight into the server's database."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from runpass.cli.options import AsJson, OutputFile, SettingsFile
+from runpass.cli.output import print_json, print_pairs, say
+from runpass.cli.programs import DatabaseUrl, DataDir, without_password
+from runpass.cli.secret_files import check_writable, write_secret_file
+from runpass.errors import InvalidInput
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command("init")(init)
+
+
+def init(
+    *,
+    organization: Annotated[str, typer.Option(metavar="NAME", help="The new organization's name.")],
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    output: OutputFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an organization and its admin's API key, where the server's database is. The server may be running."""
+    from runpass.server.opening import open_parts
+    from runpass.server.settings import load_settings
+    from runpass.server.tenancy.founding import found_organization
+
+    if not organization.strip() or not organization.isprintable() or len(organization) > 255:  # noqa: PLR2004
+        raise InvalidInput.of("--organization", "must be 1 to 255 printable characters")
+    check_writable(output)
+    loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+    parts = open_parts(loaded)
+    try:
+        founded = found_organization(parts.database, organization, parts.clock)
+    finally:
+        parts.close()
+    key = {
+        "organizationId": str(founded.organization.id),
+        "apiKeyId": founded.admin_key.key.api_key_id,
+        "apiKeySecret": founded.admin_key.secret.reveal(),
+    }
+    if output is not None:
+        write_secret_file(output, json.dumps(key) + "\n")
+        say(f"The API key is in {output}: export RUNPASS_API_KEY_FILE={output}")
+    elif as_json:
+        print_json(key)
+    else:
+        print_pairs({"Organization id": key["organizationId"], "API key id": key["apiKeyId"]})
+        print_pairs({"API key secret ": key["apiKeySecret"]})
+        say("The secret is shown once, now. Keep it where only you can read it.")

@@ -1,0 +1,62 @@
+"""`runpass organization`: the organization and its policies."""
+
+from typing import Annotated
+
+import typer
+
+from runpass.cli.connecting import Answer, connected
+from runpass.cli.options import AsJson
+from runpass.cli.output import print_json, print_pairs
+from runpass.errors import InvalidInput
+
+app = typer.Typer(help="Show the organization and change its policies.")
+
+
+@app.command()
+def show(*, as_json: AsJson = False) -> None:
+    """Show the organization of the API key."""
+    with connected() as api:
+        _print(api.organization(), as_json=as_json)
+
+
+@app.command()
+def policy(
+    *,
+    enable_oidc: Annotated[
+        bool | None,
+        typer.Option(
+            "--enable-oidc/--no-enable-oidc", help="Give every job a token of its own, even without a credential."
+        ),
+    ] = None,
+    allow_clear_text_vault: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-clear-text-vault/--no-allow-clear-text-vault",
+            help="Let credentials name an http:// Vault on another machine.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change policies; what is left out stays as it is."""
+    wanted = {"enableOidc": enable_oidc, "allowClearTextVault": allow_clear_text_vault}
+    body = {name: value for name, value in wanted.items() if value is not None}
+    if not body:
+        raise InvalidInput("say which policy to change", hint="runpass organization policy --help")
+    with connected() as api:
+        _print(api.one("POST", "/organizations", api.organization_id, "policies", body=body), as_json=as_json)
+
+
+def _print(answer: Answer, *, as_json: bool) -> None:
+    if as_json:
+        print_json(answer)
+        return
+    print_pairs(
+        {
+            "Id": answer["id"],
+            "Name": answer["name"],
+            "Role of this key": answer["role"],
+            "Every job gets a token (enableOidc)": answer["enableOidc"],
+            "http:// Vaults (allowClearTextVault)": answer["allowClearTextVault"],
+            "Created": answer["createdAt"],
+        }
+    )

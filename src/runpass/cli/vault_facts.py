@@ -1,0 +1,91 @@
+"""What the Vault side must know of a credential: said with options, or asked from the server."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from runpass.cli.connecting import Answer, connected, identify
+from runpass.errors import ControlPlaneError, FieldError, InvalidInput
+
+if TYPE_CHECKING:
+    from runpass.cli.client import ApiClient
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The facts that were said with options; they win over the server's."""
+
+    issuer: str | None
+    jwks_url: str | None
+    audience: str | None
+    organization_id: UUID | None
+    credential_id: UUID | None
+    project_ids: tuple[UUID, ...]
+
+
+def facts(named: Named, credential: str | None) -> dict[str, Any]:
+    """Give what `vault.desired.Guide` needs. Raises `InvalidInput` that names every option that is missing."""
+    if credential is not None:
+        with connected() as api:
+            named = _from_server(api, named, credential)
+    wanted = {
+        "--issuer": named.issuer,
+        "--jwks-url": named.jwks_url,
+        "--organization-id": named.organization_id,
+        "--credential-id": named.credential_id,
+    }
+    missing = tuple(FieldError(option, "is required") for option, value in wanted.items() if value is None)
+    if missing:
+        message = "; ".join(f"{item.field}: {item.message}" for item in missing)
+        raise InvalidInput(message, missing, hint="or name a --credential, and the server tells all of them")
+    audience = named.audience or str(named.issuer).removesuffix("/")
+    return {
+        "issuer": named.issuer,
+        "jwks_url": named.jwks_url,
+        "audience": audience,
+        "organization_id": named.organization_id,
+        "credential_id": named.credential_id,
+        "project_ids": named.project_ids,
+    }
+
+
+def projects_with(
+    credential_id: str, projects: Sequence[Answer], assigned: Mapping[str, Sequence[str]]
+) -> tuple[UUID, ...]:
+    """Give the projects whose runs get this credential: the nearest level above that has any decides.
+
+    `assigned` pairs each project with the credentials assigned to exactly it.
+    """
+    found = []
+    for project in projects:
+        path = str(project["hierarchy"]).split("|")
+        nearest = next((assigned[step] for step in reversed(path) if assigned.get(step)), ())
+        if credential_id in nearest:
+            found.append(UUID(project["id"]))
+    return tuple(found)
+
+
+def _from_server(api: "ApiClient", named: Named, credential: str) -> Named:
+    metadata = api.provider_metadata()
+    issuer, jwks_url = metadata.get("issuer"), metadata.get("jwks_uri")
+    if not isinstance(issuer, str) or not isinstance(jwks_url, str):
+        raise ControlPlaneError(
+            "the server's discovery document names no issuer and keys", hint="is RUNPASS_URL right?"
+        )
+    credential_id = identify(api, "credential", credential)
+    return Named(
+        issuer=named.issuer or issuer,
+        jwks_url=named.jwks_url or jwks_url,
+        audience=named.audience,
+        organization_id=named.organization_id or UUID(api.organization_id),
+        credential_id=named.credential_id or UUID(credential_id),
+        project_ids=named.project_ids or _assigned_projects(api, credential_id),
+    )
+
+
+def _assigned_projects(api: "ApiClient", credential_id: str) -> tuple[UUID, ...]:
+    projects = api.of_organization("/projects")
+    route = "/credentials/deployment/project"
+    assigned = {item["id"]: api.one("GET", route, item["id"])["credentialIds"] for item in projects}
+    return projects_with(credential_id, projects, assigned)

@@ -1,0 +1,28 @@
+import json
+
+import structlog
+
+from runpass.ids import new_id
+from runpass.observability.logging import configure, hide_secrets
+from runpass.secret import PLACEHOLDER, Secret
+
+
+def test_no_secret_leaves_in_a_log_line_however_deep_it_is(capsys):
+    configure()
+    try:
+        who = new_id()
+        structlog.get_logger().info(
+            "event", token=Secret("value"), deep={"list": [Secret("value"), {"k": (Secret("value"),)}]}, who=who
+        )
+    finally:
+        structlog.reset_defaults()
+    line = capsys.readouterr().err
+    assert "value" not in line
+    assert PLACEHOLDER in json.loads(line)["token"]
+    assert json.loads(line)["who"] == str(who)
+
+
+def test_what_is_too_deep_to_look_into_is_left_out():
+    nested = {"a": {"b": {"c": {"d": {"e": Secret("value")}}}}}
+    assert "value" not in str(hide_secrets(None, "info", {"event": nested}))
+    assert "[too deep]" in str(hide_secrets(None, "info", {"event": nested}))

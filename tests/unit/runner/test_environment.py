@@ -1,0 +1,58 @@
+from pathlib import Path
+
+from runpass.ids import new_id
+from runpass.protocol.run_lease import RunFacts, Variable
+from runpass.runner import environment
+from runpass.runner.workspace import Workspace
+from runpass.secret import Secret
+
+PLACE = Workspace(Path("/w/d"), (), None)
+
+
+def facts(**changes):
+    ids = {f"{name}_id": new_id() for name in ("organization", "project", "environment", "deployment", "template")}
+    names = {f"{name}_name": name for name in ("organization", "project", "environment", "template", "workspace")}
+    return RunFacts(**{**ids, **names, "deployment_type": "deploy", **changes})
+
+
+def test_a_run_knows_who_and_where_it_is():
+    run = facts(revision="v1.2", deployer_name="Ada", deployer_email="ada@example.com")
+    given = environment.of_run(run, PLACE, [Path("/opt/tools")])
+    assert given["ENV0_PROJECT_ID"] == str(run.project_id)
+    assert given["ENV0_DEPLOYMENT_LOG_ID"] == str(run.deployment_id)
+    assert given["ENV0_DEPLOYMENT_REVISION"] == "v1.2"
+    assert given["ENV0_DEPLOYER_EMAIL"] == "ada@example.com"
+    assert given["ENV0_ROOT_DIR"] == "/w/d/workspace"
+    assert given["HOME"] == "/w/d/home"
+    assert given["TMPDIR"] == "/w/d/tmp"
+    assert given["PATH"].startswith("/opt/tools:/usr/local/sbin:")
+
+
+def test_what_is_not_known_is_left_out():
+    given = environment.of_run(facts(), PLACE, [])
+    assert "ENV0_DEPLOYMENT_REVISION" not in given
+    assert "ENV0_DEPLOYER_NAME" not in given
+
+
+def test_names_of_runpass_win_over_the_users_and_the_users_over_the_hosts():
+    built = environment.build({"LANG": "C", "A": "host"}, {"A": "user", "PATH": "user"}, {"PATH": "own"})
+    assert built == {"LANG": "C", "A": "user", "PATH": "own"}
+
+
+def test_controls_steer_the_run_and_are_not_handed_on():
+    assert environment.build({}, {"ENV0_OIDC_TAG": "blue", "B": "1"}, {}) == {"B": "1"}
+
+
+def test_a_value_that_no_environment_can_carry_is_refused_by_name():
+    sentence = environment.refuse([Variable(name="ODD", value=Secret("a\0b")), Variable(name="FINE", value=Secret(""))])
+    assert sentence is not None
+    assert "ODD" in sentence
+    assert "FINE" not in sentence
+
+
+def test_reserved_names_are_refused_before_values_are_looked_at():
+    sentence = environment.refuse(
+        [Variable(name="LD_PRELOAD", value=Secret("x")), Variable(name="OK", value=Secret(""))]
+    )
+    assert sentence is not None
+    assert sentence.endswith(": LD_PRELOAD.")

@@ -1,0 +1,126 @@
+import base64
+import json
+from itertools import pairwise
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runpass.runner.masking import MASK, Mask
+from runpass.runner.secret_forms import SHORTEST, forms, is_maskable
+from runpass.secret import Secret
+
+# A small alphabet, so that secrets overlap, contain and begin each other, and turn up by accident.
+letters = st.text("abc", min_size=SHORTEST, max_size=12)
+several = st.lists(letters, min_size=1, max_size=5)
+
+
+def mask_of(*values):
+    mask = Mask()
+    mask.add(Secret(value) for value in values)
+    return mask
+
+
+def masked(mask, *pieces):
+    masker = mask.masker()
+    return b"".join([*(masker.feed(piece) for piece in pieces), masker.finish()])
+
+
+def cut(data, places):
+    borders = sorted({min(place, len(data)) for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in pairwise(borders)]
+
+
+def by_hand(data, patterns):
+    """The definition: from the left, the longest secret that starts here is replaced."""
+    out, position = b"", 0
+    while position < len(data):
+        found = max((p for p in patterns if data.startswith(p, position)), key=len, default=b"")
+        out += MASK if found else data[position : position + 1]
+        position += len(found) or 1
+    return out
+
+
+@given(values=several, text=st.text("abcd", max_size=200), places=st.lists(st.integers(0, 200), max_size=12))
+def test_however_the_bytes_are_cut_the_result_is_that_of_the_definition(values, text, places):
+    data = text.encode()
+    patterns = set().union(*map(forms, values))
+    assert masked(mask_of(*values), *cut(data, places)) == by_hand(data, patterns)
+
+
+@given(value=letters, before=st.binary(max_size=40), after=st.binary(max_size=40), size=st.integers(1, 9))
+def test_no_secret_survives_whatever_stands_around_it(value, before, after, size):
+    data = before + value.encode() + after
+    result = masked(mask_of(value), *(data[at : at + size] for at in range(0, len(data), size)))
+    assert value.encode() not in result.replace(MASK, b"*")
+
+
+@given(values=several, text=st.text("abcd", max_size=100))
+def test_nothing_is_held_back_but_what_may_become_a_secret(values, text):
+    patterns = set().union(*map(forms, values))
+    masker = mask_of(*values).masker()
+    out = masker.feed(text.encode())
+    held = by_hand(text.encode(), patterns).removeprefix(out)
+    assert held == masker.finish()
+    if out == text.encode():  # no secret inside: then what is held must begin one
+        assert not held or any(pattern.startswith(held) for pattern in patterns)
+
+
+@given(st.text(min_size=SHORTEST, max_size=60).filter(is_maskable))
+def test_a_secret_is_masked_in_the_encodings_that_programs_print(value):
+    mask = mask_of(value)
+    raw = value.encode()
+    for shown in (
+        raw,
+        base64.b64encode(raw),
+        base64.urlsafe_b64encode(raw),
+        raw.hex().encode(),
+        quote(value).encode(),
+        quote(value, safe="").encode(),
+        json.dumps(value).encode(),
+        json.dumps(value, ensure_ascii=False).encode(),
+    ):
+        assert MASK in masked(mask, shown)
+        assert value.strip() not in masked(mask, shown).decode()
+
+
+@pytest.mark.parametrize("offset", range(7))
+def test_a_secret_inside_a_longer_base64_text_is_masked_at_every_offset(offset):
+    value = "correct-horse-battery"
+    shown = base64.b64encode(b"x" * offset + value.encode() + b"more text")
+    result = masked(mask_of(value), shown)
+    assert MASK in result
+    assert len(result) < len(shown) - len(value)
+
+
+def test_every_line_of_a_long_secret_is_masked_alone():
+    key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\n  qqqqqqqqqqqqqqqq\n-----END KEY-----\n"
+    result = masked(mask_of(key), b"one: MC4CAQAwBQYDK2VwBCIEIH two: qqqqqqqqqqqqqqqq\n")
+    assert result == b"one: *** two: ***\n"
+    assert masked(mask_of(key), key.encode()) == MASK
+
+
+def test_short_values_are_left_alone():
+    assert not is_maskable("12345")
+    assert masked(mask_of("12345", ""), b"12345 true") == b"12345 true"
+
+
+def test_a_text_without_secrets_passes_at_once():
+    masker = Mask().masker()
+    assert masker.feed(b"password: hunt") == b"password: hunt"
+
+
+def test_the_beginning_of_a_secret_waits_for_its_end():
+    masker = mask_of("hunter2-horse").masker()
+    assert masker.feed(b"password: hunter") == b"password: "
+    assert masker.feed(b"2-horse\n") == b"***\n"
+    assert masker.feed(b"hunter2-h") == b""
+    assert masker.feed(b"at\n") == b"hunter2-hat\n"
+
+
+def test_a_closed_mask_knows_nothing_any_more():
+    mask = mask_of("hunter2-horse")
+    assert mask.text("hunter2-horse") == "***"
+    mask.close()
+    assert mask.text("hunter2-horse") == "hunter2-horse"
