@@ -1,6 +1,5 @@
 """The same secret without runpass: two bare calls over a reused connection, and the commands people type."""
 
-import os
 import subprocess
 import time
 from datetime import timedelta
@@ -84,7 +83,8 @@ class Commands(ByHand):
     name = "bao write login + bao kv get"
 
     def once(self) -> str:
-        bao, environment = str(find_binary()), {"BAO_ADDR": self.play.openbao.address, "HOME": os.devnull}
+        bao = str(find_binary())
+        environment = {"BAO_ADDR": self.play.openbao.address, "HOME": str(self.play.stage.root)}
         login = [bao, "write", "-field=token", f"auth/{MOUNT}/login", f"role={ROLE}", "jwt=-"]
         token = subprocess.run(
             login, input=self.jwt.reveal(), env=environment, capture_output=True, text=True, check=True

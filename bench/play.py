@@ -8,7 +8,7 @@ from runpass.local.openbao import DevOpenBao
 from runpass.local.stage import KV_PATH, MOUNT, ROLE, UID_BASE, Stage, set_up_vault, throw_away_stage
 from runpass.runner.isolation import detect
 
-PASSWORD = "correct-horse-battery-staple"
+PASSWORD = "correct-horse-battery-staple"  # noqa: S105 -- a secret of the benchmark's own
 REFERENCE = f"${{vault:{KV_PATH}/app.password}}"
 
 

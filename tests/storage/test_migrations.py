@@ -1,6 +1,7 @@
 """The schema: migrations, and what a server says of a database that it will not touch."""
 
 import shutil
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ def upgrade():
     from alembic import op
     op.execute("CREATE TABLE next_table (id INTEGER)")
 """
+
+
+@pytest.fixture
+def own_database(empty_url: str) -> Iterator[Database]:
+    """A migrated database that a test may upgrade."""
+    opened = open_database(empty_url)
+    prepare(opened)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -75,21 +85,21 @@ def test_four_servers_that_start_at_the_same_moment_make_one_schema(empty_url: s
         database.close()
 
 
-def test_a_database_that_is_behind_is_refused_and_upgraded_on_request(database: Database, next_version: Path):
+def test_a_database_that_is_behind_is_refused_and_upgraded_on_request(own_database: Database, next_version: Path):
     with pytest.raises(ConfigurationError, match=f"is at revision {head()}, this version needs 9999_next") as refused:
-        prepare(database, next_version)
+        prepare(own_database, next_version)
     assert refused.value.hint == "run: runpass migrate"
 
-    assert upgrade(database, next_version) == "9999_next"
-    prepare(database, next_version)
-    with database.read() as tx:
+    assert upgrade(own_database, next_version) == "9999_next"
+    prepare(own_database, next_version)
+    with own_database.read() as tx:
         assert inspect(tx).has_table("next_table")
 
 
-def test_a_database_of_a_newer_version_is_refused(database: Database, next_version: Path):
-    upgrade(database, next_version)
+def test_a_database_of_a_newer_version_is_refused(own_database: Database, next_version: Path):
+    upgrade(own_database, next_version)
     with pytest.raises(ConfigurationError, match="9999_next, which is newer than this version"):
-        prepare(database)
+        prepare(own_database)
 
 
 def test_a_database_with_foreign_tables_is_refused_and_left_alone(empty_url: str):
@@ -103,13 +113,13 @@ def test_a_database_with_foreign_tables_is_refused_and_left_alone(empty_url: str
     database.close()
 
 
-def test_a_migration_that_fails_leaves_nothing_behind(database: Database, next_version: Path):
+def test_a_migration_that_fails_leaves_nothing_behind(own_database: Database, next_version: Path):
     broken = next_version / "versions" / "9999_next.py"
     broken.write_text(broken.read_text() + '    op.execute("THIS IS NOT SQL")\n')
     with pytest.raises((RunpassError, DBAPIError)):
-        upgrade(database, next_version)
-    assert current(database) == head()
-    with database.read() as tx:
+        upgrade(own_database, next_version)
+    assert current(own_database) == head()
+    with own_database.read() as tx:
         assert not inspect(tx).has_table("next_table")
 
 

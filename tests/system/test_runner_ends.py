@@ -103,6 +103,15 @@ def test_what_a_killed_runner_left_is_gone_when_the_next_one_starts(plane, user)
             assert len(plane.registrations) == 1  # the kept key, not the join token
 
 
+def test_a_runner_waits_for_a_server_that_is_not_up_yet_and_can_be_stopped_meanwhile():
+    with FakeControlPlane() as plane:
+        pass
+    with RunnerProcess(plane, allow_unisolated=True) as runner:
+        until(lambda: "not_joined" in runner.log)
+        runner.process.send_signal(signal.SIGTERM)
+        assert runner.process.wait(10) == 0
+
+
 def test_a_join_token_that_is_not_known_stops_the_start(plane):
     with RunnerProcess(plane, allow_unisolated=True, join_token="wrong") as runner:
         assert runner.process.wait(20) == 1

@@ -28,7 +28,7 @@ def runner(plane):
 def test_every_run_is_a_user_of_its_own_without_groups_or_rights(plane, runner):
     users = set()
     for _ in range(2):
-        outcome, log = attack(plane, runner, "id -u; id -G; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status; umask")
+        outcome, log = attack(plane, "id -u; id -G; grep -E '^(CapEff|NoNewPrivs)' /proc/self/status; umask")
         user, groups, *rest = log.splitlines()
         assert outcome is Outcome.SUCCESS
         assert user == groups
@@ -87,5 +87,7 @@ def test_a_second_runner_of_the_host_uses_other_users(plane, runner):
 
 
 def test_the_runner_says_how_it_isolates(plane, runner):
+    plane.wait(lambda: plane.registrations)
     assert plane.registrations[-1].isolation is Isolation.UID
+    until(lambda: "runner_started" in runner.log)
     assert "a user of its own" in runner.log

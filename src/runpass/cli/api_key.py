@@ -54,9 +54,9 @@ def create(
     if as_json:
         print_json(made)
         return
-    print_pairs({"Id": made["id"], "API key id": made["apiKeyId"]})
+    secret = {"Secret": made["apiKeySecret"]} if output is None else {}
+    print_pairs({"Id": made["id"], "API key id": made["apiKeyId"], **secret})
     if output is None:
-        print_pairs({"Secret    ": made["apiKeySecret"]})
         say("The secret is shown once, now. Keep it where only you can read it.")
 
 

@@ -51,6 +51,6 @@ def init(
     elif as_json:
         print_json(key)
     else:
-        print_pairs({"Organization id": key["organizationId"], "API key id": key["apiKeyId"]})
-        print_pairs({"API key secret ": key["apiKeySecret"]})
+        names = ("Organization id", "API key id", "API key secret")
+        print_pairs(dict(zip(names, key.values(), strict=True)))
         say("The secret is shown once, now. Keep it where only you can read it.")

@@ -1,6 +1,6 @@
 """An organization's admin at the management API, as any client would be: HTTP Basic, env0's paths and fields."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any, Final
 
@@ -27,9 +27,9 @@ class Admin:
         """Close the connections."""
         self._http.close()
 
-    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def call(self, method: str, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Give the answer's JSON. Raises `ControlPlaneError` with the server's own sentence."""
-        answer = self._http.request(method, path, json=None if body is None else dict(body))
+        answer = self._http.request(method, path, json=body)
         if answer.is_error:
             raise ControlPlaneError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
         return answer.json() if answer.content else None

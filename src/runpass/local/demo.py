@@ -40,6 +40,9 @@ COMMANDS: Final = [
     f"bao kv get -mount={KV_PATH} -field=password app",
     f'test "$(bao kv get -mount={KV_PATH} -field=password app)" = "$DB_PASSWORD" && echo "{SAME}"',
 ]
+JOB_REFUSED: Final = (
+    "the job tried the login itself; the token it holds carries no credentialId, and its project is not the role's"
+)
 _VAULT_SAID: Final = re.compile(r"^\s*\* (.+)$", re.MULTILINE)
 
 
@@ -187,7 +190,7 @@ def _refusal(  # noqa: PLR0913 -- the last three are what tells the cases apart
     entry = {
         "case": case,
         "status": deployment["status"],
-        "reason": refusal.get("reason") or deployment.get("error"),
+        "reason": refusal.get("reason") or JOB_REFUSED,
         "vaultError": said,
     }
     result.refusals.append(entry)

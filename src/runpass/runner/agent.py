@@ -5,7 +5,7 @@ import contextlib
 import random
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -18,7 +18,7 @@ from runpass.protocol.registration import Isolation, Registered, Registration
 from runpass.protocol.run_lease import RunLease
 from runpass.runner import kept_key
 from runpass.runner.cell import Isolator
-from runpass.runner.control_plane import ControlPlane
+from runpass.runner.control_plane import ControlPlane, TemporaryFailure, checked_url
 from runpass.runner.credentials.vault_oidc import VaultPools
 from runpass.runner.isolation import open_isolation
 from runpass.runner.job import Job, Workbench
@@ -26,6 +26,7 @@ from runpass.runner.processes import harden
 from runpass.runner.settings import RunnerSettings
 from runpass.runner.stop import Reason, Stop
 from runpass.runner.workspace import WorkspaceRoot
+from runpass.secret import Secret
 
 log = structlog.get_logger()
 LONGEST_PAUSE_SECONDS: Final = 10.0
@@ -141,7 +142,8 @@ async def run_runner(settings: RunnerSettings, *, clock: Clock = SYSTEM_CLOCK) -
         vaults = VaultPools(settings.ca_bundle)
         closing.callback(vaults.close)
         capacity = isolator.limit(settings.capacity)
-        registered = await _join(settings, control_plane, isolator, capacity)
+        with _on_signal(_cancel_this_task()):
+            registered = await _join(settings, control_plane, isolator, capacity)
         bench = Workbench(settings, control_plane, isolator, workspaces, vaults, clock, registered.lease_seconds)
         agent = Agent(bench, capacity)
         log.info(
@@ -152,7 +154,9 @@ async def run_runner(settings: RunnerSettings, *, clock: Clock = SYSTEM_CLOCK) -
             why=isolator.why,
             capacity=capacity,
         )
-        with _signals_to(agent):
+        if isolator.kind is Isolation.NONE:
+            log.warning("runs_are_not_isolated", why=isolator.why)
+        with _on_signal(agent.heed_signal):
             await agent.run()
     log.info("runner_stopped")
 
@@ -166,7 +170,8 @@ def _reclaim(settings: RunnerSettings, isolator: Isolator, workspaces: Workspace
 
 
 async def _join(settings: RunnerSettings, control_plane: ControlPlane, isolator: Isolator, capacity: int) -> Registered:
-    registered = kept_key.load(settings.state_dir, settings.url)
+    server = checked_url(settings.url)
+    registered = kept_key.load(settings.state_dir, server)
     if registered is None:
         join_token = settings.read_join_token()
         if not join_token:
@@ -175,18 +180,35 @@ async def _join(settings: RunnerSettings, control_plane: ControlPlane, isolator:
                 hint="Make a join token at the server and set RUNPASS_JOIN_TOKEN or RUNPASS_JOIN_TOKEN_FILE.",
             )
         registration = Registration(name=settings.name, version=__version__, isolation=isolator.kind, capacity=capacity)
-        registered = await control_plane.register(join_token, registration)
-        kept_key.keep(settings.state_dir, settings.url, registered)
+        registered = await _register(control_plane, join_token, registration)
+        kept_key.keep(settings.state_dir, server, registered)
     control_plane.use_key(registered.runner_key)
     return registered
 
 
+async def _register(control_plane: ControlPlane, join_token: Secret, registration: Registration) -> Registered:
+    """Join, and wait for a server that is not up yet."""
+    pause = 0.2
+    while True:
+        try:
+            return await control_plane.register(join_token, registration)
+        except TemporaryFailure as error:
+            log.warning("not_joined", error=error.message, again_in_seconds=round(pause, 1))
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+
+def _cancel_this_task() -> Callable[[], object]:
+    task = asyncio.current_task()
+    return task.cancel if task else lambda: None
+
+
 @contextlib.contextmanager
-def _signals_to(agent: Agent) -> Iterator[None]:
+def _on_signal(react: Callable[[], object]) -> Iterator[None]:
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGTERM, signal.SIGINT) if threading.current_thread() is threading.main_thread() else ()
     for number in numbers:
-        loop.add_signal_handler(number, agent.heed_signal)
+        loop.add_signal_handler(number, react)
     try:
         yield
     finally:
@@ -203,4 +225,5 @@ def main(settings: RunnerSettings) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8 + 4 * settings.capacity))
         await run_runner(settings)
 
-    asyncio.run(run())
+    with contextlib.suppress(asyncio.CancelledError):  # told to stop before it had begun
+        asyncio.run(run())

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+PREFIX: Final = "runpass-"
 END_SECONDS: Final = 2.0
 
 
@@ -27,6 +28,13 @@ def own_directory() -> Path | None:
     return directory if os.access(directory / "cgroup.procs", os.W_OK) and os.access(directory, os.W_OK) else None
 
 
+def remove_empty(parent: Path | None) -> None:
+    """Remove the control groups that runs of earlier runners left with nothing in them."""
+    for directory in [] if parent is None else parent.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            directory.rmdir()  # one in use refuses
+
+
 class Cgroup:
     """The control group of one run."""
 
@@ -38,7 +46,7 @@ class Cgroup:
         """Make a control group of this name, or give nothing where that cannot be done."""
         if parent is None:
             return None
-        directory = parent / f"runpass-{name}"
+        directory = parent / f"{PREFIX}{name}"
         try:
             directory.mkdir(exist_ok=True)
         except OSError:

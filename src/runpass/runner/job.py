@@ -13,7 +13,7 @@ from runpass.errors import RunpassError, StaleLease, Unauthenticated
 from runpass.protocol.reports import SETUP_VAULT_STEP, LogLevel, Outcome, StepStatus
 from runpass.protocol.run_lease import RunLease
 from runpass.runner import ending, environment, setup_vault
-from runpass.runner.cell import Isolator
+from runpass.runner.cell import Cell, Isolator
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure
 from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
 from runpass.runner.ending import Ending, RunEnds
@@ -61,7 +61,7 @@ class Job:
         self._reporter = Reporter(
             lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
         )
-        self._cell = bench.isolator.cell(str(lease.run.deployment_id))
+        self._cell: Cell | None = None
         self._workspace: Workspace | None = None
         self._commands: Commands | None = None
 
@@ -118,18 +118,19 @@ class Job:
         self._plan(needs_vault=needs_vault, refused=refusal is not None)
         if refusal is not None:
             raise await self._refused_variables(refusal)
+        cell = self._cell = bench.isolator.cell(self._name)
         token_for_job = asyncio.create_task(self._identity.for_job())
         token_for_job.add_done_callback(_look_at)
         try:
             self._workspace = await asyncio.to_thread(
-                bench.workspaces.make, self._name, self._cell.owner, lease.commands, bench.settings.ca_bundle
+                bench.workspaces.make, self._name, cell.owner, lease.commands, bench.settings.ca_bundle
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             token = await token_for_job
         finally:
             token_for_job.cancel()
         variables = self._variables(self._workspace, vault, token)
-        return await self._run_commands(self._workspace, variables)
+        return await self._run_commands(cell, self._workspace, variables)
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
         steps = [VARIABLES_STEP] if refused else []
@@ -166,9 +167,9 @@ class Job:
             own["ENV0_OIDC_TOKEN"] = token.reveal()
         return environment.build(settings.host_environment, user, own)
 
-    async def _run_commands(self, workspace: Workspace, variables: dict[str, str]) -> Ending:
+    async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
         grace = self._bench.settings.grace_seconds
-        self._commands = Commands(self._cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
+        self._commands = Commands(cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
         for number, script in enumerate(workspace.scripts, start=1):
             step = f"shell:{number}"
             self._reporter.step(step, StepStatus.IN_PROGRESS)
@@ -202,7 +203,8 @@ class Job:
             await self._attempt(work)
         self._reporter.end_steps(result.of_current_step, result.of_other_steps)
         self._mask.close()
-        self._cell.release()
+        if self._cell is not None:
+            self._cell.release()
 
     async def _attempt(self, work: Callable[[], Awaitable[list[str]]]) -> None:
         try:
@@ -215,9 +217,10 @@ class Job:
             await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
 
     async def _end_processes(self) -> list[str]:
-        stubborn = await asyncio.to_thread(self._cell.end) if self._commands else []
-        if self._commands:
-            await self._commands.close()
+        if self._cell is None or self._commands is None:
+            return []
+        stubborn = await asyncio.to_thread(self._cell.end)
+        await self._commands.close()
         return [f"These processes would not end: {', '.join(map(str, stubborn))}."] if stubborn else []
 
     async def _end_logins(self) -> list[str]:

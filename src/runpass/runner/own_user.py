@@ -6,8 +6,6 @@ what still runs as one of its users when the lock was got was left by a runner t
 
 import fcntl
 import os
-import shutil
-import stat
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +16,9 @@ import structlog
 from runpass.errors import ConfigurationError, JobError
 from runpass.protocol.registration import Isolation
 from runpass.runner.cell import Launch, Owner
-from runpass.runner.cgroup import Cgroup, own_directory
+from runpass.runner.cgroup import Cgroup, own_directory, remove_empty
 from runpass.runner.processes import ProcessInfo, end_all, group_members, of_users
+from runpass.runner.workspace import remove_tree
 
 log = structlog.get_logger()
 RANGE_SIZE: Final = 64
@@ -90,6 +89,7 @@ class OwnUserIsolator:
         if stubborn:
             raise ConfigurationError(f"processes of an earlier runner would not die: {stubborn}")
         _sweep_shared_directories(self._range.uids)
+        remove_empty(self._cgroups)
 
     def cell(self, run: str) -> "OwnUserCell":
         """Give the run a user."""
@@ -169,9 +169,6 @@ def _sweep(directory: int, uids: frozenset[int]) -> None:
             found = os.stat(name, dir_fd=directory, follow_symlinks=False)
             if found.st_uid not in uids:
                 continue
-            if stat.S_ISDIR(found.st_mode):
-                shutil.rmtree(name, ignore_errors=True, dir_fd=directory)
-            else:
-                os.unlink(name, dir_fd=directory)
+            remove_tree(name, directory)
         except OSError as error:
             log.warning("leftover_stays", error=error.strerror)

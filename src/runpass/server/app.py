@@ -26,6 +26,7 @@ from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.health import Health
 from runpass.server.http.errors import HANDLERS
 from runpass.server.http.middleware import RequestShell
+from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
@@ -57,9 +58,11 @@ def build_app(parts: Parts) -> Starlette:
         Mount("/api", build_api(parts, wakeups)),
     ]
     shell = Middleware(RequestShell, clock=parts.clock, max_body_bytes=settings.max_body_bytes)
+    encrypted = settings.tls_certificate is not None
+    guard = Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted)
     app = Starlette(
         routes=routes,
-        middleware=[shell],
+        middleware=[guard, shell],
         exception_handlers=HANDLERS,
         lifespan=lambda _: _lifespan(parts, rules, wakeups),
     )

@@ -1,0 +1,326 @@
+"""Every client command against a real server: what is made is found again, what is wrong is said well."""
+
+import json
+import re
+import stat
+from uuid import UUID, uuid4
+
+import pytest
+from typer.testing import CliRunner
+
+from answering_json import answering_json
+from programs import run_cli, running_server
+from runpass.cli import exits
+from runpass.cli.main import app
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running_server(tmp_path_factory.mktemp("cli")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def admin(server):
+    return server.found("acme")
+
+
+@pytest.fixture
+def run(server, admin):
+    """Runs a command in this process, as the admin unless told otherwise, and checks the exit code."""
+
+    def invoke(*arguments, code=0, stdin=None, **settings):
+        environment = {"RUNPASS_URL": server.url, "RUNPASS_API_KEY_FILE": str(admin.key_file), "COLUMNS": "200"}
+        environment |= {f"RUNPASS_{name.upper()}": str(value) for name, value in settings.items()}
+        result = CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
+        assert result.exit_code == code, result.output + repr(result.exception)
+        return result
+
+    return invoke
+
+
+@pytest.fixture
+def made(run):
+    """Makes a thing and gives its id."""
+    return lambda *arguments, **more: run(*arguments, **more).stdout.strip()
+
+
+@pytest.fixture
+def listed(run):
+    return lambda *arguments: json.loads(run(*arguments, "--json").stdout)
+
+
+@pytest.fixture
+def named(unique):
+    return unique
+
+
+@pytest.fixture
+def environment(made, named):
+    """An environment with all it needs; gives the names."""
+    project, template, name = named("web"), named("hello"), named("production")
+    made("project", "create", "--name", project)
+    made("template", "create", "--name", template, "--command", "echo hello", "--attach", project)
+    made("environment", "create", "--name", name, "--project", project, "--template", template)
+    return {"project": project, "template": template, "environment": name}
+
+
+def test_the_organization_is_shown_and_its_policies_change_one_by_one(run, listed, admin):
+    assert listed("organization", "show")["id"] == admin.organization_id
+    changed = listed("organization", "policy", "--enable-oidc")
+    assert (changed["enableOidc"], changed["allowClearTextVault"]) == (True, False)
+    assert listed("organization", "policy", "--allow-clear-text-vault")["enableOidc"] is True
+    changed = listed("organization", "policy", "--no-enable-oidc", "--no-allow-clear-text-vault")
+    assert (changed["enableOidc"], changed["allowClearTextVault"]) == (False, False)
+    assert "acme" in run("organization", "show").stdout
+    assert "which policy" in run("organization", "policy", code=exits.USAGE).stderr
+
+
+def test_projects_are_made_below_one_another_listed_and_deleted(run, made, listed, named):
+    parent, child = named("parent"), named("child")
+    parent_id = made("project", "create", "--name", parent)
+    child_id = made("project", "create", "--name", child, "--parent", parent, "--description", "below")
+    found = {item["id"]: item for item in listed("project", "list")}
+    assert found[child_id]["hierarchy"] == f"{parent_id}|{child_id}"
+    line = next(line for line in run("project", "list").stdout.splitlines() if child_id in line)
+    assert line.split()[:3] == [child, child_id, parent]
+    assert run("project", "delete", parent, code=exits.CONFLICT).stderr.startswith("error: ")
+    run("project", "delete", child_id)
+    run("project", "delete", parent)
+    assert parent_id not in {item["id"] for item in listed("project", "list")}
+
+
+def test_credentials_are_made_assigned_changed_and_deleted(run, made, listed, named):
+    first, second, name = named("web"), named("api"), named("vault")
+    for project in (first, second):
+        made("project", "create", "--name", project)
+    value = ("--address", "https://vault.example.com:8200", "--version", "1.18.0", "--role", "deploy")
+    credential = made("credential", "create", "--name", name, *value, "--path", "team/jwt", "--assign", first)
+    assert [item["id"] for item in listed("credential", "list", "--project", first)] == [credential]
+    run("credential", "assign", name, second)
+    assert listed("credential", "assign", credential, second)["credentialId"] == credential
+    assert [item["id"] for item in listed("credential", "list", "--project", second)] == [credential]
+    run("credential", "unassign", name, second)
+    assert listed("credential", "list", "--project", second) == []
+    assert made("credential", "update", name, *value, "--namespace", "team-a") == credential
+    scoped = made("credential", "create", "--name", named("own"), *value, "--project", first)
+    scopes = {item["id"]: item["projectId"] for item in listed("credential", "list")}
+    assert scopes[credential] is None
+    assert UUID(scopes[scoped])
+    shown = run("credential", "list").stdout
+    assert f"project {first}" in shown
+    assert "vault.example.com" not in shown
+    run("credential", "delete", name)
+    run("credential", "delete", scoped)
+
+
+def test_templates_are_made_attached_detached_and_deleted(run, made, listed, named):
+    project, name = named("web"), named("hello")
+    project_id = made("project", "create", "--name", project)
+    template = made("template", "create", "--name", name, "--command", "echo one", "--command", "echo two")
+    assert listed("template", "attach", name, project)["projectIds"] == [project_id]
+    assert next(item for item in listed("template", "list") if item["id"] == template)["commands"] == [
+        "echo one",
+        "echo two",
+    ]
+    assert name in run("template", "list").stdout
+    run("template", "detach", template, project)
+    run("template", "delete", name)
+    assert template not in {item["id"] for item in listed("template", "list")}
+
+
+def test_environments_are_made_shown_and_found_in_their_project(run, listed, environment):
+    shown = listed("environment", "show", environment["environment"])
+    assert shown["status"] == "CREATED"
+    assert shown["latestDeploymentLog"] is None
+    assert listed("environment", "show", shown["id"], "--project", environment["project"]) == shown
+    assert [item["id"] for item in listed("environment", "list", "--project", environment["project"])] == [shown["id"]]
+    assert shown["id"] in {item["id"] for item in listed("environment", "list")}
+    assert environment["project"] in run("environment", "list").stdout
+    assert shown["workspaceName"] in run("environment", "show", shown["id"]).stdout
+
+
+def test_an_ambiguous_name_lists_the_ids_and_the_project_decides(run, made, listed, named):
+    name, template = named("twin"), named("hello")
+    made("template", "create", "--name", template, "--command", "true")
+    twins = []
+    for project in (named("one"), named("two")):
+        made("project", "create", "--name", project)
+        run("template", "attach", template, project)
+        twins.append(made("environment", "create", "--name", name, "--project", project, "--template", template))
+    refused = run("environment", "show", name, code=exits.USAGE)
+    assert all(twin in refused.stderr for twin in twins)
+    assert listed("environment", "show", name, "--project", project)["id"] == twins[1]
+
+
+def test_variables_are_set_at_each_place_inherited_and_deleted(run, made, listed, environment, named):
+    name = named("setting").upper().replace("-", "_")
+    places = {
+        "GLOBAL": (),
+        "BLUEPRINT": ("--template", environment["template"]),
+        "PROJECT": ("--project", environment["project"]),
+        "ENVIRONMENT": ("--environment", environment["environment"]),
+    }
+    for scope, place in places.items():
+        assert UUID(made("variable", "set", name, "--value", scope, *place))
+    found = [item for item in listed("variable", "list", *places["ENVIRONMENT"]) if item["name"] == name]
+    assert [item["value"] for item in found] == list(places)
+    for place in places.values():
+        run("variable", "delete", name, *place)
+    assert name not in run("variable", "list", *places["ENVIRONMENT"]).stdout
+    run("variable", "delete", name, code=exits.NOT_FOUND)
+
+
+def test_a_sensitive_value_comes_from_standard_input_or_a_file_and_is_never_shown(
+    run, made, listed, environment, tmp_path
+):
+    place = ("--environment", environment["environment"])
+    file = tmp_path / "value"
+    file.write_text("canary-from-file\n")
+    made("variable", "set", "FROM_STDIN", "--sensitive", *place, stdin="canary-from-stdin\n")
+    made("variable", "set", "FROM_FILE", "--sensitive", "--value-file", str(file), *place)
+    made("variable", "set", "PLAIN", *place, stdin="seen")
+    values = {item["name"]: item["value"] for item in listed("variable", "list", *place)}
+    assert values["PLAIN"] == "seen"
+    assert set(values["FROM_STDIN"] + values["FROM_FILE"]) == {"*"}
+    assert "canary" not in run("variable", "list", *place).output
+
+
+def test_deployments_are_queued_listed_shown_and_cancelled(run, made, listed, environment):
+    name = environment["environment"]
+    first = made("deployment", "start", name, "--comment", "because")
+    second = json.loads(run("deployment", "start", name, "--project", environment["project"], "--json").stdout)
+    assert [item["id"] for item in listed("deployment", "list", name)] == [second["id"], first]
+    assert len(listed("deployment", "list", name, "--limit", "1")) == 1
+    assert listed("deployment", "show", first)["comment"] == "because"
+    assert "QUEUED" in run("deployment", "list", name).stdout
+    assert run("deployment", "cancel", first).stdout == "CANCELLED\n"
+    assert "QUEUED cannot abort" in run("deployment", "abort", second["id"], code=exits.CONFLICT).stderr
+    run("deployment", "cancel", second["id"])
+    shown = run("deployment", "wait", first, code=exits.NOT_SUCCESSFUL).stdout
+    assert re.search(r"Status +CANCELLED", shown)
+    assert run("deployment", "log", first).stdout == ""
+    assert listed("deployment", "log", first) == []
+    assert "no name" in run("deployment", "show", name, code=exits.USAGE).stderr
+    run("deployment", "show", str(uuid4()), code=exits.NOT_FOUND)
+
+
+def test_an_environment_can_be_deployed_at_once(made, listed, environment, named, run):
+    name = named("staging")
+    where = ("--project", environment["project"], "--template", environment["template"])
+    made("environment", "create", "--name", name, *where, "--deploy")
+    latest = listed("environment", "show", name)["latestDeploymentLog"]
+    assert latest["status"] == "QUEUED"
+    run("deployment", "cancel", latest["id"])
+
+
+def test_a_join_token_goes_to_standard_output_alone_or_to_a_closed_file(run, tmp_path):
+    printed = run("join-token", "create", "--pool", "gpu", "--uses", "3", "--lifetime", "60")
+    assert re.fullmatch(r"rpj_\S{40,}\n", printed.stdout)
+    assert "good until" in printed.stderr
+    answer = json.loads(run("join-token", "create", "--json").stdout)
+    assert answer["pool"] == "default"
+    file = tmp_path / "join-token"
+    written = run("join-token", "create", "--output", str(file))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_text().strip() not in written.output
+    run("join-token", "create", "--output", str(file), code=exits.CONFLICT)
+
+
+def test_a_runner_that_is_not_there_cannot_be_revoked(run, listed):
+    assert listed("runners", "list") == []
+    assert "runpass runners list" in run("runners", "revoke", "nobody", code=exits.NOT_FOUND).stderr
+    run("runners", "revoke", str(uuid4()), code=exits.NOT_FOUND)
+
+
+def test_an_api_key_is_made_into_a_file_that_works_and_stops_working_when_deleted(run, listed, made, named, tmp_path):
+    project, name, file = named("web"), named("ci"), tmp_path / "key.json"
+    made("project", "create", "--name", project)
+    written = run("api-key", "create", "--name", name, "--project-role", f"{project}=Deployer", "--output", str(file))
+    key = json.loads(file.read_text())
+    assert key["apiKeySecret"] not in written.output
+    assert [item["name"] for item in json.loads(run("project", "list", "--json", api_key_file=file).stdout)] == [
+        project
+    ]
+    refused = run("project", "create", "--name", "x", api_key_file=file, code=exits.NOT_ALLOWED)
+    assert "CREATE_PROJECT" in refused.stderr
+    assert name in run("api-key", "list").stdout
+    assert next(item for item in listed("api-key", "list") if item["name"] == name)["organizationRole"] == "User"
+    run("api-key", "delete", key["apiKeyId"])
+    run("project", "list", api_key_file=file, code=exits.NOT_ALLOWED)
+    printed = run("api-key", "create", "--name", name, "--role", "Admin").stdout
+    assert re.search(r"Secret +rps_\S{40,}", printed)
+    run("api-key", "delete", name)
+    assert "PROJECT=ROLE" in run("api-key", "create", "--name", "x", "--project-role", "web", code=exits.USAGE).stderr
+
+
+def test_all_bad_fields_are_named_and_no_value_is_repeated(run):
+    value = ("--address", "not-a-url canary-one", "--role", "a/b canary-two", "--path", "../canary-three")
+    refused = run("credential", "create", "--name", "x", *value, code=exits.USAGE)
+    assert all(f"value.{field}" in refused.stderr for field in ("address", "roleName", "jwtAuthBackendPath"))
+    assert "canary" not in refused.output
+    assert refused.stdout == ""
+
+
+def test_reserved_variable_names_are_refused_with_the_field(run):
+    assert "name: " in run("variable", "set", "PATH", "--value", "x", code=exits.USAGE).stderr
+
+
+def test_a_wrong_secret_is_refused_without_being_shown(run, admin):
+    refused = run("project", "list", api_key_id=admin.api_key_id, api_key_secret="canary", code=exits.NOT_ALLOWED)
+    assert "canary" not in refused.output
+
+
+def test_a_key_file_that_others_can_read_is_refused(run, admin, tmp_path):
+    file = tmp_path / "key.json"
+    file.write_text(admin.key_file.read_text())
+    file.chmod(0o644)
+    assert "open to others (mode 0644)" in run("project", "list", api_key_file=file, code=exits.USAGE).stderr
+
+
+def test_another_organization_is_not_there(run):
+    run("organization", "show", organization_id=uuid4(), code=exits.NOT_FOUND)
+    run("project", "list", organization_id=uuid4(), code=exits.NOT_FOUND)
+
+
+def test_the_key_works_without_naming_the_organization(run, admin):
+    result = run("project", "list", api_key_file="", api_key_id=admin.api_key_id, api_key_secret=admin.api_key_secret)
+    assert result.exit_code == 0
+
+
+def test_a_server_that_is_not_there_is_a_sentence(run):
+    refused = run("project", "list", url="http://127.0.0.1:9", code=exits.NOT_REACHED)
+    assert refused.stderr.startswith("error: the server cannot be reached at http://127.0.0.1:9\nhint: ")
+
+
+def test_a_server_that_is_something_else_is_a_sentence(run):
+    with answering_json("<html>", content_type="text/html") as url:
+        assert "not one of a runpass server" in run("project", "list", url=url, code=exits.NOT_REACHED).stderr
+    with answering_json('["x"]') as url:
+        assert "not one of a runpass server" in run("project", "list", url=url, code=exits.NOT_REACHED).stderr
+
+
+def test_a_server_cannot_write_to_the_terminal(run):
+    thing = {"id": "1", "name": "\x1b]0;title\x07\x1b[2Jweb", "parentProjectId": None, "createdAt": "\u202e"}
+    with answering_json(json.dumps([thing])) as url:
+        table, printed = run("project", "list", url=url), run("project", "list", "--json", url=url)
+    with answering_json('{"message": "\\u001b[2Jno", "code": "not_found", "hint": "a\\rb"}', status=404) as url:
+        refused = run("project", "list", url=url, code=exits.NOT_FOUND)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", table.output + printed.output + refused.output)
+    assert "\\x1b[2Jweb" in table.stdout
+    assert refused.stderr == "error: \\x1b[2Jno\nhint: a\\rb\n"
+
+
+def test_settings_show_where_they_come_from_and_no_secret(run, admin):
+    shown = run("settings", "show", api_key_secret="canary-secret", master_key="ca" * 32, join_token="canary-token")
+    assert "canary" not in shown.output
+    assert "caca" not in shown.output
+    assert re.search(r"client +api_key_secret +\[secret\] +environment", shown.stdout)
+    assert re.search(rf"client +api_key_file +{re.escape(str(admin.key_file))} +environment", shown.stdout)
+
+
+def test_a_real_process_prints_one_error_line_and_the_exit_code(server, admin):
+    done = server.cli("project", "delete", "nothing", admin=admin, check=False)
+    assert (done.returncode, done.stdout) == (exits.NOT_FOUND, "")
+    assert done.stderr == "error: there is no project of this name\nhint: runpass project list\n"
+    assert run_cli("no-such-command", check=False).returncode == exits.USAGE

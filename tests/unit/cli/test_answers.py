@@ -1,0 +1,122 @@
+"""The server's answers become errors, names become ids."""
+
+import httpx2
+import pytest
+
+from runpass.cli.client import _error
+from runpass.cli.connecting import as_id, choose
+from runpass.cli.following import FINAL
+from runpass.cli.output import cell
+from runpass.cli.vault_facts import Named, facts, projects_with
+from runpass.errors import (
+    Conflict,
+    ControlPlaneError,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+from runpass.server.deployments import transitions
+
+ID = "01890a5d-ac96-774b-bcce-b302099a8057"
+OTHER = "01890a5d-ac96-774b-bcce-b302099a8058"
+
+
+def answer(status, **body):
+    return httpx2.Response(status, json=body)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (401, "unauthenticated", Unauthenticated),
+        (403, "forbidden", Forbidden),
+        (404, "not_found", NotFound),
+        (409, "conflict", Conflict),
+        (503, "unavailable", Unavailable),
+        (500, "internal", ControlPlaneError),
+        (418, "teapot", ControlPlaneError),
+    ],
+)
+def test_an_envelope_becomes_the_error_that_it_means(status, code, kind):
+    error = _error(answer(status, message="a sentence", code=code, errors=[], requestId="r1", hint=None))
+    assert type(error) is kind
+    assert "a sentence" in error.message
+
+
+def test_all_bad_fields_arrive():
+    fields = [{"field": "name", "message": "is required"}, {"field": "value.address", "message": "must be a URL"}]
+    error = _error(answer(422, message="name: is required; ...", code="invalid_input", errors=fields, hint="look"))
+    assert isinstance(error, InvalidInput)
+    assert [item.field for item in error.errors] == ["name", "value.address"]
+    assert error.hint == "look"
+
+
+def test_the_request_id_of_a_crash_is_the_hint():
+    assert _error(answer(500, message="m", code="internal", requestId="abc")).hint == "request id abc"
+
+
+@pytest.mark.parametrize(
+    "response", [httpx2.Response(502, text="<html>"), httpx2.Response(301), answer(404, detail="x")]
+)
+def test_an_answer_that_is_not_ours_says_so(response):
+    error = _error(response)
+    assert isinstance(error, ControlPlaneError)
+    assert "RUNPASS_URL" in error.hint
+
+
+def test_whatever_parses_as_a_uuid_is_an_id():
+    assert as_id(ID.upper()) == ID
+    assert as_id("production") is None
+
+
+def test_a_name_or_an_id_finds_its_thing():
+    things = [{"id": ID, "name": "web"}, {"id": OTHER, "name": "api"}]
+    assert choose(things, "api", "project")["id"] == OTHER
+    assert choose(things, ID, "project")["name"] == "web"
+
+
+def test_an_unknown_name_says_what_is_missing():
+    with pytest.raises(NotFound, match="no API key of this name") as caught:
+        choose([], "nobody", "API key")
+    assert caught.value.hint == "runpass api-key list"
+
+
+def test_an_ambiguous_name_lists_the_ids():
+    with pytest.raises(InvalidInput) as caught:
+        choose([{"id": ID, "name": "web"}, {"id": OTHER, "name": "web"}], "web", "environment")
+    assert ID in caught.value.message
+    assert OTHER in caught.value.message
+
+
+def test_the_final_states_are_the_servers():
+    assert {status.value for status in transitions.FINAL} == FINAL
+
+
+def test_cells_are_one_line_of_safe_text():
+    assert cell("a\nb\x1b[2J") == "a\\nb\\x1b[2J"
+    assert (cell(None), cell(value=True), cell([1, "x\r"])) == ("", "yes", "1, x\\r")
+
+
+def test_every_missing_fact_of_the_vault_side_is_named():
+    with pytest.raises(InvalidInput) as caught:
+        facts(Named(None, None, None, None, None, ()), None)
+    assert [item.field for item in caught.value.errors] == [
+        "--issuer",
+        "--jwks-url",
+        "--organization-id",
+        "--credential-id",
+    ]
+
+
+def test_the_vault_side_knows_sub_projects_that_inherit_and_not_those_that_replace():
+    root, child, replaced, alone = (f"01890a5d-ac96-774b-bcce-00000000000{n}" for n in range(4))
+    projects = [
+        {"id": root, "hierarchy": root},
+        {"id": child, "hierarchy": f"{root}|{child}"},
+        {"id": replaced, "hierarchy": f"{root}|{replaced}"},
+        {"id": alone, "hierarchy": alone},
+    ]
+    assigned = {root: ["c1"], child: [], replaced: ["c2"], alone: []}
+    assert [str(item) for item in projects_with("c1", projects, assigned)] == [root, child]
