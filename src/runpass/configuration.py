@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from runpass.errors import ConfigurationError, FieldError
+from runpass.errors import ConfigurationError
 from runpass.secret import PLACEHOLDER, Secret
 
 M = TypeVar("M", bound=BaseModel)
@@ -85,11 +85,13 @@ def _from_file(model: type[BaseModel], file: Path | None) -> dict[str, Any]:
 def _refused(error: ValidationError, prefix: str, sources: Mapping[str, str]) -> ConfigurationError:
     found = []
     for detail in error.errors(include_url=False, include_input=False):
-        name = str(detail["loc"][0]) if detail["loc"] else "settings"
-        cause = detail.get("ctx", {}).get("error")
-        where = sources.get(name, "default")
-        found.append(FieldError(name, f"{cause or detail['msg']} ({prefix}{name.upper()}, from {where})"))
-    return ConfigurationError("; ".join(f"{item.field}: {item.message}" for item in found))
+        said = str(detail.get("ctx", {}).get("error") or detail["msg"])
+        if not detail["loc"]:
+            found.append(said)  # a sentence about several settings, which it names itself
+            continue
+        name = str(detail["loc"][0])
+        found.append(f"{name}: {said} ({prefix}{name.upper()}, from {sources.get(name, 'default')})")
+    return ConfigurationError("; ".join(found))
 
 
 def _plain(value: object) -> str:

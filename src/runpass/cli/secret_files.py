@@ -3,11 +3,14 @@
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from runpass.errors import ConfigurationError, Conflict, InvalidInput
-from runpass.secret import Secret
+
+if TYPE_CHECKING:
+    from runpass.secret import Secret
 
 MAX_BYTES = 1_048_576
 
@@ -37,8 +40,10 @@ def check_writable(path: Path | None) -> None:
         raise ConfigurationError(f"the directory {path.parent} cannot be written")
 
 
-def read_secret(file: Path | None, what: str) -> Secret:
+def read_secret(file: Path | None, what: str) -> "Secret":
     """Give a secret from a file, a hidden prompt at a terminal, or standard input; one newline at its end goes."""
+    from runpass.secret import Secret
+
     if file is not None:
         return Secret(_without_newline(_read(file, what), what))
     if sys.stdin.isatty():

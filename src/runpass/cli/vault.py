@@ -10,9 +10,9 @@ from runpass.cli.output import say
 from runpass.cli.secret_files import read_secret
 from runpass.cli.vault_facts import Named, facts
 from runpass.errors import FieldError, InvalidInput
-from runpass.secret import Secret
 
 if TYPE_CHECKING:
+    from runpass.secret import Secret
     from runpass.vault.desired import DesiredState
 
 app = typer.Typer(help="Prepare a Vault or OpenBao for runpass.")
@@ -86,9 +86,10 @@ def setup(  # noqa: PLR0913 -- one parameter for each option
     _apply(state, str(address), ca_bundle, _token(token_file), take_over=take_over, dry_run=dry_run)
 
 
-def _token(file: Path | None) -> Secret:
+def _token(file: Path | None) -> "Secret":
     """Give the operator's token: the file that was named, the environment, or what is typed."""
     from runpass.cli.settings import vault_token
+    from runpass.secret import Secret
 
     found = vault_token() if file is None else None
     if found is None:
@@ -98,7 +99,7 @@ def _token(file: Path | None) -> Secret:
     return found
 
 
-def _apply(state: "DesiredState", address: str, ca_bundle: Path | None, token: Secret, **how: Any) -> None:
+def _apply(state: "DesiredState", address: str, ca_bundle: Path | None, token: "Secret", **how: Any) -> None:
     from runpass.vault.client import VaultClient
     from runpass.vault.reconcile import apply, plan
 

@@ -21,7 +21,12 @@ class Admin:
     def __init__(self, url: str, organization_id: str, key_id: str, key_secret: Secret) -> None:
         auth = httpx2.BasicAuth(key_id, key_secret.reveal())
         self._http = httpx2.Client(base_url=f"{url}/api", auth=auth, trust_env=False, timeout=30)
+        self._key = (key_id, key_secret)
         self.organization_id = organization_id
+
+    def at(self, url: str) -> "Admin":
+        """Give the same admin at another server of the same instance."""
+        return Admin(url, self.organization_id, *self._key)
 
     def close(self) -> None:
         """Close the connections."""

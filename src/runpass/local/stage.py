@@ -54,12 +54,15 @@ class Stage:
         """Start the server and wait until it is ready."""
         values = {
             "data_dir": self.settings.data_dir,
+            "public_url": self.settings.public_url,
             "listen_port": self.settings.listen_port,
+            "database_url": self.settings.database_url,
             "lease_seconds": self.settings.lease_seconds,
             "log_level": "warning",
         }
-        self.server = stack.enter_context(Program("server", values, self.root / "etc"))
-        self.server.wait_until(server_is_ready(self.url))
+        name = f"server-{self.settings.listen_port}"
+        self.server = stack.enter_context(Program(name, values, self.root / "etc"))
+        self.server.wait_until(server_is_ready(f"http://127.0.0.1:{self.settings.listen_port}"))
 
     def start_runner(self, stack: ExitStack, api: Admin, name: str, *, capacity: int = 2) -> Program:
         """Start a runner for an organization and wait until it has joined."""
@@ -100,13 +103,17 @@ class Stage:
 
 
 @contextmanager
-def throw_away_stage(*, lease_seconds: float = 30.0) -> Iterator[Stage]:
+def throw_away_stage(*, lease_seconds: float = 30.0, database_url: str = "") -> Iterator[Stage]:
     """Give an empty stage on a free port; nothing runs yet."""
     root = Path(tempfile.mkdtemp(prefix="runpass-stage-"))
     root.chmod(0o711)  # runs have users of their own and must be able to pass through to their workspaces
     try:
         loaded = load_settings(
-            environment={}, data_dir=root / "server", listen_port=free_port(), lease_seconds=lease_seconds
+            environment={},
+            data_dir=root / "server",
+            database_url=database_url,
+            listen_port=free_port(),
+            lease_seconds=lease_seconds,
         )
         yield Stage(root, loaded.settings)
     finally:

@@ -17,9 +17,17 @@ _LOCK = 7_308_332_183_341_888_371
 
 
 def upgrade(database: Database, scripts: Path = SCRIPTS) -> str:
-    """Bring the schema to the newest revision; give that revision."""
+    """Bring the schema to the newest revision; give that revision.
+
+    Raises `ConfigurationError` for a database that is ahead, or not ours.
+    """
     with database.write() as tx:
         _keep_others_out(tx)
+        now = _revision(tx)
+        if now is None:
+            _refuse_foreign(tx)
+        elif now not in _known(scripts):
+            raise _not_ours_to_change(now, scripts)
         _upgrade(tx, scripts)
     return head(scripts)
 
@@ -49,14 +57,21 @@ def prepare(database: Database, scripts: Path = SCRIPTS) -> None:
             return
         if now is not None:
             raise _not_ours_to_change(now, scripts)
-        if inspect(tx).get_table_names():
-            raise ConfigurationError("the database holds tables that are not runpass's", hint="give it one of its own")
+        _refuse_foreign(tx)
         _upgrade(tx, scripts)
 
 
+def _refuse_foreign(tx: Transaction) -> None:
+    if inspect(tx).get_table_names():
+        raise ConfigurationError("the database holds tables that are not runpass's", hint="give it one of its own")
+
+
+def _known(scripts: Path) -> set[str]:
+    return {script.revision for script in ScriptDirectory.from_config(_config(scripts)).walk_revisions()}
+
+
 def _not_ours_to_change(now: str, scripts: Path) -> ConfigurationError:
-    known = {script.revision for script in ScriptDirectory.from_config(_config(scripts)).walk_revisions()}
-    if now in known:
+    if now in _known(scripts):
         return ConfigurationError(
             f"the database is at revision {now}, this version needs {head(scripts)}", hint="run: runpass migrate"
         )

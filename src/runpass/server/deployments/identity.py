@@ -44,7 +44,7 @@ class Passport:
         """
         now = self._rules.clock.now()
         with self._rules.database.read() as tx:
-            lease, deployment = held(tx, holder, now)
+            lease, deployment = held(tx, holder, now, for_change=False)
             credential_id = self._check(tx, lease, deployment, purpose)
             organization = get_organization(tx, deployment.organization_id)
         if organization is None:

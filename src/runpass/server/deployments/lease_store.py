@@ -28,9 +28,10 @@ def insert_lease(tx: Transaction, lease: Lease) -> None:
     )
 
 
-def get_lease(tx: Transaction, lease_id: RunLeaseId) -> Lease | None:
-    """Give a run lease by id, live or not."""
-    row = tx.execute(select(run_leases).where(run_leases.c.id == lease_id)).one_or_none()
+def get_lease(tx: Transaction, lease_id: RunLeaseId, *, for_change: bool = False) -> Lease | None:
+    """Give a run lease by id, live or not; `for_change` keeps everybody else from changing it until we are done."""
+    query = select(run_leases).where(run_leases.c.id == lease_id)
+    row = tx.execute(query.with_for_update() if for_change else query).one_or_none()
     return None if row is None else _lease(row)
 
 

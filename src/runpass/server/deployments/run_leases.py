@@ -133,12 +133,12 @@ def credentials_for(tx: Transaction, deployment: Deployment) -> tuple[StoredCred
     return credentials_of(tx, project.path) if project else ()
 
 
-def held(tx: Transaction, holder: Holder, now: datetime) -> tuple[Lease, Deployment]:
-    """Give the lease and deployment that this holder proves to hold.
+def held(tx: Transaction, holder: Holder, now: datetime, *, for_change: bool = True) -> tuple[Lease, Deployment]:
+    """Give the lease and deployment that this holder proves to hold, and goes on to hold while `tx` lasts.
 
     Raises `StaleLease` with one sentence, whatever was wrong.
     """
-    lease = lease_store.get_lease(tx, holder.lease_id)
+    lease = lease_store.get_lease(tx, holder.lease_id, for_change=for_change)
     if (
         lease is None
         or not matches(holder.secret, lease.secret_sha256)
@@ -199,7 +199,7 @@ def end_expired(rules: LeaseRules) -> list[Deployment]:
 
 def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
     with rules.database.write() as tx:
-        current = lease_store.get_lease(tx, lease.id)
+        current = lease_store.get_lease(tx, lease.id, for_change=True)
         if current is None or current.expires_at > now or not lease_store.end_lease(tx, lease.id, now):
             return None  # a heartbeat came after all, or another server was faster
         deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
