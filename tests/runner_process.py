@@ -67,6 +67,7 @@ class RunnerProcess:
             "PATH": program_path,
             "LANG": "C.UTF-8",
             "HOST_CANARY": CANARY,
+            **{name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ},
             "RUNPASS_JOIN_TOKEN": JOIN_TOKEN,
             **{f"RUNPASS_{name.upper()}": str(value) for name, value in {**named, **settings}.items()},
         }

@@ -114,7 +114,7 @@ def test_a_credential_comes_back_as_the_very_class_it_was_parsed_into(tenant: Te
     project = tenant.project()
     of_all, of_one = (
         tenant.credential(name="a"),
-        tenant.credential(project, name="b", namespace="team", tokenFormat="v2"),
+        tenant.credential(project, name="b", namespace="team"),
     )
     with database.read() as tx:
         assert credential_store.get_credential(tx, tenant.id, of_one.id) == of_one

@@ -6,48 +6,15 @@ import stat
 from uuid import UUID, uuid4
 
 import pytest
-from typer.testing import CliRunner
 
 from answering_json import answering_json
-from programs import run_cli, running_server
+from programs import run_cli
 from runpass.cli import exits
-from runpass.cli.main import app
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("cli")) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def admin(server):
-    return server.found("acme")
-
-
-@pytest.fixture
-def run(server, admin):
-    """Runs a command in this process, as the admin unless told otherwise, and checks the exit code."""
-
-    def invoke(*arguments, code=0, stdin=None, **settings):
-        environment = {"RUNPASS_URL": server.url, "RUNPASS_API_KEY_FILE": str(admin.key_file), "COLUMNS": "200"}
-        environment |= {f"RUNPASS_{name.upper()}": str(value) for name, value in settings.items()}
-        result = CliRunner().invoke(app, list(arguments), input=stdin, env=environment)
-        assert result.exit_code == code, result.output + repr(result.exception)
-        return result
-
-    return invoke
-
-
-@pytest.fixture
-def made(run):
-    """Makes a thing and gives its id."""
-    return lambda *arguments, **more: run(*arguments, **more).stdout.strip()
-
-
-@pytest.fixture
-def listed(run):
-    return lambda *arguments: json.loads(run(*arguments, "--json").stdout)
+def admin(shell):
+    return shell.admin
 
 
 @pytest.fixture
@@ -228,7 +195,7 @@ def test_a_join_token_goes_to_standard_output_alone_or_to_a_closed_file(run, tmp
 
 
 def test_a_runner_that_is_not_there_cannot_be_revoked(run, listed):
-    assert listed("runners", "list") == []
+    assert listed("runners", "list") == []  # this organization has none
     assert "runpass runners list" in run("runners", "revoke", "nobody", code=exits.NOT_FOUND).stderr
     run("runners", "revoke", str(uuid4()), code=exits.NOT_FOUND)
 
@@ -319,8 +286,8 @@ def test_settings_show_where_they_come_from_and_no_secret(run, admin):
     assert re.search(rf"client +api_key_file +{re.escape(str(admin.key_file))} +environment", shown.stdout)
 
 
-def test_a_real_process_prints_one_error_line_and_the_exit_code(server, admin):
-    done = server.cli("project", "delete", "nothing", admin=admin, check=False)
+def test_a_real_process_prints_one_error_line_and_the_exit_code(cli_server, admin):
+    done = cli_server.cli("project", "delete", "nothing", admin=admin, check=False)
     assert (done.returncode, done.stdout) == (exits.NOT_FOUND, "")
     assert done.stderr == "error: there is no project of this name\nhint: runpass project list\n"
     assert run_cli("no-such-command", check=False).returncode == exits.USAGE

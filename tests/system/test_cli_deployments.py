@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from programs import running_runner, running_server, wait_until
+from cli_scene import Shell
+from programs import running_runner, wait_until
 from runpass.cli import exits
 
 HOSTILE = (
@@ -13,59 +14,50 @@ HOSTILE = (
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    # Short, so that the runner learns soon of what was aborted or revoked.
-    with running_server(tmp_path_factory.mktemp("deployments"), long_poll_seconds=1, lease_seconds=3) as started:
+def shell(cli_server):
+    """The admin of an organization with a runner."""
+    return Shell(cli_server, cli_server.found("with-a-runner"))
+
+
+@pytest.fixture(scope="module")
+def runner(shell, tmp_path_factory):
+    with running_runner(shell.server, shell.admin, tmp_path_factory.mktemp("runner"), allow_unisolated=True) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def admin(server):
-    return server.found("acme")
-
-
-@pytest.fixture(scope="module")
-def runner(server, admin, tmp_path_factory):
-    with running_runner(server, admin, tmp_path_factory.mktemp("runner"), allow_unisolated=True) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def project(server, admin, runner):
-    server.cli("project", "create", "--name", "web", admin=admin)
+def project(shell, runner):
+    shell.run("project", "create", "--name", "web")
     return "web"
 
 
 @pytest.fixture
-def deploy(server, admin, project, unique):
-    """Starts a deployment of some commands and gives the finished process."""
+def deploy(shell, project, unique):
+    """Starts a deployment of some commands."""
 
-    def run(commands, *arguments):
+    def run(commands, *arguments, code=0):
         name = unique("job")
         words = [word for command in commands for word in ("--command", command)]
-        server.cli("template", "create", "--name", name, *words, "--attach", project, admin=admin)
-        server.cli("environment", "create", "--name", name, "--project", project, "--template", name, admin=admin)
-        return server.cli("deployment", "start", name, *arguments, admin=admin, check=False)
+        shell.run("template", "create", "--name", name, *words, "--attach", project)
+        shell.run("environment", "create", "--name", name, "--project", project, "--template", name)
+        return shell.run("deployment", "start", name, *arguments, code=code)
 
     return run
 
 
 def test_waiting_ends_well_only_on_success(deploy):
     done = deploy(["true"], "--wait")
-    assert done.returncode == 0
     assert re.search(r"^Status +SUCCESS$", done.stdout, re.MULTILINE)
 
 
 def test_waiting_for_a_failure_says_where_and_has_its_own_exit_code(deploy):
-    done = deploy(["true", "exit 3"], "--wait")
-    assert done.returncode == exits.NOT_SUCCESSFUL
+    done = deploy(["true", "exit 3"], "--wait", code=exits.NOT_SUCCESSFUL)
     assert re.search(r"^Status +FAILURE$", done.stdout, re.MULTILINE)
     assert re.search(r"^Failed step +shell:2$", done.stdout, re.MULTILINE)
 
 
 def test_following_prints_every_line_once_while_it_comes(deploy):
     done = deploy(["echo first", "echo second; sleep 1; echo third"], "--follow")
-    assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert [line for line in lines if line.startswith("  | ")] == ["  | first", "  | second", "  | third"]
     assert lines[:3] == ["== shell:1", "  | first", lines[2]]
@@ -73,11 +65,11 @@ def test_following_prints_every_line_once_while_it_comes(deploy):
     assert lines.count("== shell:2") == 1
 
 
-def test_the_log_shows_what_could_harm_a_terminal_and_nothing_can_look_like_a_heading(deploy, server, admin):
+def test_the_log_shows_what_could_harm_a_terminal_and_nothing_can_look_like_a_heading(deploy, shell):
     deployment = deploy([HOSTILE, "echo after"]).stdout.strip()
-    server.cli("deployment", "wait", deployment, admin=admin)
-    once = server.cli("deployment", "log", deployment, admin=admin).stdout
-    followed = server.cli("deployment", "log", deployment, "--follow", admin=admin).stdout
+    shell.run("deployment", "wait", deployment)
+    once = shell.run("deployment", "log", deployment).stdout
+    followed = shell.run("deployment", "log", deployment, "--follow").stdout
     for printed in (once, followed):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202e]", printed)
         assert "  | \\x1b]0;title\\x07 \\x1b[2J red over\\rwritten \\u202ebidi\n" in printed
@@ -86,35 +78,33 @@ def test_the_log_shows_what_could_harm_a_terminal_and_nothing_can_look_like_a_he
     assert re.search(r"^== shell:2  SUCCESS in \d+\.\d s$", once, re.MULTILINE)
 
 
-def test_the_log_for_programs_holds_every_step_and_event(deploy, server, admin):
+def test_the_log_for_programs_holds_every_step_and_event(deploy, shell):
     deployment = deploy(["seq 1 1500"]).stdout.strip()
-    assert server.json("deployment", "wait", deployment, admin=admin)["status"] == "SUCCESS"
-    steps = server.json("deployment", "log", deployment, admin=admin)
+    assert shell.json("deployment", "wait", deployment)["status"] == "SUCCESS"
+    steps = shell.json("deployment", "log", deployment)
     assert [step["name"] for step in steps] == ["shell:1"]
     assert [event["message"] for event in steps[0]["events"]] == [str(number) for number in range(1, 1501)]
 
 
-def test_a_running_deployment_is_aborted(deploy, server, admin):
+def test_a_running_deployment_is_aborted(deploy, shell):
     deployment = deploy(["sleep 30"]).stdout.strip()
-    with server.http(admin) as http:
+    with shell.server.http(shell.admin) as http:
         path = f"/api/environments/deployments/{deployment}"
         wait_until(lambda: http.get(path).json()["status"] == "IN_PROGRESS", "a runner took it")
-    assert server.cli("deployment", "abort", deployment, admin=admin).stdout == "ABORTING\n"
-    ended = server.cli("deployment", "wait", deployment, admin=admin, check=False)
-    assert ended.returncode == exits.NOT_SUCCESSFUL
-    assert "ABORTED" in ended.stdout
+    assert shell.run("deployment", "abort", deployment).stdout == "ABORTING\n"
+    assert "ABORTED" in shell.run("deployment", "wait", deployment, code=exits.NOT_SUCCESSFUL).stdout
 
 
-def test_runners_are_listed_by_name(server, admin, runner):
-    assert runner.name in server.cli("runners", "list", admin=admin).stdout
-    assert server.json("runners", "list", admin=admin)[0]["pool"] == "default"
+def test_runners_are_listed_by_name(shell, runner):
+    assert runner.name in shell.run("runners", "list").stdout
+    assert shell.json("runners", "list")[0]["pool"] == "default"
 
 
-def test_a_revoked_runner_ends_with_a_sentence(server, admin, tmp_path):
-    with running_runner(server, admin, tmp_path, allow_unisolated=True, pool="gone") as other:
-        server.cli("runners", "revoke", other.name, admin=admin)
+def test_a_revoked_runner_ends_with_a_sentence(shell, tmp_path):
+    with running_runner(shell.server, shell.admin, tmp_path, allow_unisolated=True, pool="gone") as other:
+        shell.run("runners", "revoke", other.name)
         other.program.wait(40)
         assert other.program.exit_code == exits.NOT_ALLOWED
         assert "error: " in other.log
         assert "Traceback" not in other.log
-    assert other.name not in {item["name"] for item in server.json("runners", "list", admin=admin)}
+    assert other.name not in {item["name"] for item in shell.json("runners", "list")}

@@ -6,22 +6,20 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from pathlib import Path
 
+import httpx2
 import pytest
 
-from programs import Program, clean_environment, run_cli, running_server, start_server
+from programs import Program, clean_environment, run_cli
 from runpass.cli import exits
 from runpass.local.openbao import free_port
 
-ROOT = Path(__file__).parents[2]
 HEAVY = ("sqlalchemy", "granian", "fastapi", "starlette", "pydantic", "httpx2", "rich.table", "cryptography")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with running_server(tmp_path_factory.mktemp("programs")) as started:
-        yield started
+def server(cli_server):
+    return cli_server
 
 
 def python(script, *arguments):
@@ -42,19 +40,25 @@ print(result.exit_code, [name for name in {HEAVY!r} if name in sys.modules])
 
 
 def test_without_the_server_extra_a_sentence_says_what_to_install():
-    blocked = (
-        "import sys; sys.modules.update(dict.fromkeys(['sqlalchemy', 'granian', 'fastapi', 'starlette', 'alembic']))"
-    )
-    start = f"{blocked}; sys.argv[0] = 'runpass'; from runpass.cli.main import main; main()"
-    for command in (["server"], ["init", "--organization", "x"], ["migrate"], ["server", "--print-openapi"], ["demo"]):
-        done = python(start, *command)
-        assert done.returncode == exits.USAGE, done.stderr
-        assert done.stderr == "error: this needs runpass[server]: pip install 'runpass[server]'\n"
-    assert python(start, "version").returncode == 0
-    refused = python(start, "runner", "--url", "http://127.0.0.1:9", "--state-dir", "/nonexistent/state")
-    assert "runpass[server]" not in refused.stderr
-    shown = python(start, "settings", "show", "--program", "server")
-    assert shown.returncode == 0, shown.stderr
+    script = """
+import json, sys
+sys.modules.update(dict.fromkeys(["sqlalchemy", "granian", "fastapi", "starlette", "alembic", "cryptography"]))
+from typer.testing import CliRunner
+from runpass.cli.main import app
+results = [CliRunner().invoke(app, words) for words in json.loads(sys.argv[1])]
+print(json.dumps([(result.exit_code, result.stderr) for result in results]))
+"""
+    need_it = [["server"], ["init", "--organization", "x"], ["migrate"], ["server", "--print-openapi"], ["demo"]]
+    do_not = [
+        ["version"],
+        ["settings", "show", "--program", "server"],
+        ["runner", "--url", "http://127.0.0.1:9", "--state-dir", "/proc/no"],
+    ]
+    results = json.loads(python(script, json.dumps([*need_it, *do_not])).stdout)
+    sentence = "error: this needs runpass[server]: pip install 'runpass[server]'\n"
+    assert results[: len(need_it)] == [[exits.USAGE, sentence]] * len(need_it)
+    assert [code for code, _ in results[len(need_it) :]] == [0, 0, exits.USAGE]
+    assert "/proc/no" in results[-1][1]
 
 
 def test_an_unexpected_error_is_a_sentence_and_debug_its_traceback():
@@ -87,33 +91,20 @@ def test_init_tells_a_person_that_the_secret_is_shown_once(server):
     assert "shown once" in done.stderr
 
 
-def test_init_writes_a_key_file_that_works(server, tmp_path):
+def test_init_writes_a_key_file_that_works(server, shell, tmp_path):
     file = tmp_path / "key.json"
     made = run_cli("init", "--organization", "hooli", "--output", str(file), environment=server.environment)
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert json.loads(file.read_text())["apiKeySecret"] not in made.stdout + made.stderr
-    shown = run_cli("organization", "show", environment=server.client_environment(api_key_file=file))
-    assert "hooli" in shown.stdout
-    refused = run_cli(
-        "init", "--organization", "other", "--output", str(file), environment=server.environment, check=False
-    )
-    assert refused.returncode == exits.CONFLICT
-    assert run_cli("init", "--organization", "other", "--json", environment=server.environment).returncode == 0
+    assert "hooli" in shell.run("organization", "show", api_key_file=file).stdout
 
 
-def test_init_before_the_first_start_makes_the_database(tmp_path):
-    made = run_cli("init", "--organization", "early", "--data-dir", str(tmp_path / "data"), "--json")
-    key = json.loads(made.stdout)
-    with running_server(tmp_path, data_dir=tmp_path / "data") as server, server.http() as http:
-        answer = http.get("/api/organizations", auth=(key["apiKeyId"], key["apiKeySecret"]))
-    assert answer.json()[0]["name"] == "early"
-
-
-def test_init_refuses_a_name_that_no_answer_could_show(tmp_path):
-    data = tmp_path / "data"
+def test_init_makes_nothing_that_it_could_not_hand_over(run, tmp_path):
+    data, file = tmp_path / "data", tmp_path / "key.json"
+    file.touch()
+    run("init", "--organization", "x", "--data-dir", str(data), "--output", str(file), code=exits.CONFLICT)
     for name in ("", " ", "two\nlines", "x" * 256):
-        refused = run_cli("init", "--organization", name, "--data-dir", str(data), check=False)
-        assert refused.returncode == exits.USAGE
+        run("init", "--organization", name, "--data-dir", str(data), code=exits.USAGE)
     assert not data.exists()
 
 
@@ -127,36 +118,32 @@ def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path):
     )
 
 
-def test_all_bad_settings_of_a_server_are_named_at_once():
-    refused = run_cli(
-        "server", "--listen-port", "99999", "--log-level", "loud", "--settings", "/nonexistent", check=False
-    )
-    assert "/nonexistent" in refused.stderr
-    refused = run_cli("server", "--listen-port", "99999", "--log-level", "loud", check=False)
-    assert refused.returncode == exits.USAGE
+def test_all_bad_settings_of_a_server_are_named_at_once(run):
+    refused = run("server", "--listen-port", "99999", "--log-level", "loud", code=exits.USAGE)
     assert all(text in refused.stderr for text in ("listen_port", "log_level", "from option"))
     assert "99999" not in refused.stderr
 
 
-def test_options_beat_the_environment_and_a_term_signal_ends_the_server(tmp_path):
-    port, other = free_port(), free_port()
-    environment = clean_environment(data_dir=tmp_path / "data", listen_port=other)
-    with start_server(tmp_path, port=port, data_dir=tmp_path / "data") as server:
-        server.program.send(signal.SIGTERM)
-        assert server.program.wait() == 0
-    program = Program(["server", "--listen-port", str(port)], environment=environment, log=tmp_path / "second.log")
+def test_init_comes_before_the_first_start_options_beat_the_environment_and_sigterm_ends_it_well(tmp_path):
+    made = run_cli("init", "--organization", "early", "--data-dir", str(tmp_path / "data"), "--json")
+    key, port = json.loads(made.stdout), free_port()
+    environment = clean_environment(data_dir=tmp_path / "data", listen_port=free_port())
+    program = Program(["server", "--listen-port", str(port)], environment=environment, log=tmp_path / "log")
+    auth = (key["apiKeyId"], key["apiKeySecret"])
     try:
-        with server.http() as http:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", auth=auth, trust_env=False) as http:
             program.wait_until(lambda: _answers(http), "the server answers on the port of the option")
+            assert http.get("/api/organizations").json()[0]["name"] == "early"
+        program.send(signal.SIGTERM)
+        assert program.wait() == 0
     finally:
-        program.stop()
-    assert program.exit_code == 0
+        program.kill()
 
 
 def _answers(http):
     try:
-        return http.get("/healthz").status_code == 200
-    except Exception:  # noqa: BLE001 -- not there yet
+        return http.get("/healthz").status_code == httpx2.codes.OK
+    except httpx2.TransportError:
         return False
 
 
@@ -174,9 +161,9 @@ def test_migrate_says_from_where_to_where(tmp_path):
     assert "newer than this version" in refused.stderr
 
 
-def test_the_openapi_document_has_the_paths_that_clients_write_and_is_stable():
-    done = run_cli("server", "--print-openapi")
-    document = json.loads(done.stdout)
+def test_the_openapi_document_has_the_paths_that_clients_write_and_is_stable(run):
+    printed = run("server", "--print-openapi").stdout
+    document = json.loads(printed)
     assert all(path.startswith("/api/") for path in document["paths"])
     assert "/api/environments/{environment_id}/deployments" in document["paths"]
-    assert done.stdout == json.dumps(document, indent=2, sort_keys=True) + "\n"
+    assert printed == json.dumps(document, indent=2, sort_keys=True) + "\n"

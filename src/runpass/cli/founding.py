@@ -27,13 +27,13 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Make an organization and its admin's API key, where the server's database is. The server may be running."""
+    if not organization.strip() or not organization.isprintable() or len(organization) > 255:  # noqa: PLR2004
+        raise InvalidInput.of("--organization", "must be 1 to 255 printable characters")
+    check_writable(output)
     from runpass.server.opening import open_parts
     from runpass.server.settings import load_settings
     from runpass.server.tenancy.founding import found_organization
 
-    if not organization.strip() or not organization.isprintable() or len(organization) > 255:  # noqa: PLR2004
-        raise InvalidInput.of("--organization", "must be 1 to 255 printable characters")
-    check_writable(output)
     loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
     parts = open_parts(loaded)
     try:

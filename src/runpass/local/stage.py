@@ -75,8 +75,6 @@ class Stage:
             "join_token_file": token_file,
             "state_dir": state,
             "work_dir": self.root / f"work-{name}",
-            "uid_base": UID_BASE,
-            "uid_lock_dir": Path(tempfile.gettempdir()) / "runpass-uids",
             "tool_path": (install_tool(find_binary(), self.root / "tools").parent,),
             "capacity": capacity,
             "allow_unisolated": True,

@@ -183,8 +183,6 @@ def _runner(stack: ExitStack, options: UpOptions, api: Admin) -> Program:
         "name": "embedded",
         "state_dir": state,
         "work_dir": outside / f"work-{_short_name(options.data)}",
-        "uid_base": UID_BASE,
-        "uid_lock_dir": outside / "uids",
         "tool_path": (install_tool(find_binary(), outside / "tools").parent,),
         "capacity": options.capacity,
         "allow_unisolated": options.allow_unisolated,

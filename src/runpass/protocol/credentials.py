@@ -97,10 +97,10 @@ class VaultOidc(Record):
         description="The namespace of the auth method and of the secrets. Empty means the root namespace.",
         examples=["team-a"],
     )
-    token_format: Literal["v1", "v2"] = Field(
+    token_format: Literal["v1"] = Field(
         default="v1",
         title="Token format",
-        description="v1: the issuer's shared audience, as env0's default.",
+        description="v1: the issuer's shared audience, as env0's default. Others are refused until they are built.",
         examples=["v1"],
     )
 

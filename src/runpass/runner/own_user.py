@@ -4,10 +4,11 @@ Runners of one host agree on ranges of 64 user ids through locked files; whoever
 what still runs as one of its users when the lock was got was left by a runner that is gone.
 """
 
+import contextlib
 import fcntl
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -57,16 +58,37 @@ def _lock_a_range(lock_dir: Path, base: int) -> tuple[int, int]:
         lock_dir.chmod(0o700)
         for index in range(RANGES):
             first = base + RANGE_SIZE * index
-            descriptor = os.open(lock_dir / f"{first}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-            else:
+            descriptor = _try_to_lock(lock_dir / f"{first}.lock")
+            if descriptor is not None:
                 return descriptor, first
     except OSError as error:
         raise ConfigurationError(f"uid_lock_dir {lock_dir} cannot be used: {error.strerror}") from error
     raise ConfigurationError(f"all ranges of user ids above {base} are taken by other runners")
+
+
+def _try_to_lock(path: Path) -> int | None:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+@contextlib.contextmanager
+def _abandoned(lock_dir: Path) -> Iterator[frozenset[int]]:
+    """Hold all ranges that no runner has, and give their user ids: one may have died and its range been left over."""
+    held, uids = [], set[int]()
+    try:
+        for path in lock_dir.glob("*.lock"):
+            if path.stem.isdigit() and (descriptor := _try_to_lock(path)) is not None:
+                held.append(descriptor)
+                uids.update(range(int(path.stem), int(path.stem) + RANGE_SIZE))
+        yield frozenset(uids)
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
 
 
 class OwnUserIsolator:
@@ -76,6 +98,7 @@ class OwnUserIsolator:
 
     def __init__(self, lock_dir: Path, base: int, why: str) -> None:
         self.why = why
+        self._lock_dir = lock_dir
         self._range = UserRange(lock_dir, base)
         self._cgroups = own_directory()
 
@@ -84,11 +107,13 @@ class OwnUserIsolator:
         return min(capacity, RANGE_SIZE - 4)
 
     def reclaim(self, work_dir: Path) -> None:  # noqa: ARG002 -- users say whose a process is, wherever it stands
-        """End every process of the range's users and remove what they left in shared directories."""
-        stubborn = end_all(lambda: of_users(self._range.uids))
-        if stubborn:
-            raise ConfigurationError(f"processes of an earlier runner would not die: {stubborn}")
-        _sweep_shared_directories(self._range.uids)
+        """End every process of users that are ours or nobody's, and remove what they left in shared directories."""
+        with _abandoned(self._lock_dir) as abandoned:
+            uids = self._range.uids | abandoned
+            stubborn = end_all(lambda: of_users(uids))
+            if stubborn:
+                raise ConfigurationError(f"processes of an earlier runner would not die: {stubborn}")
+            _sweep_shared_directories(uids)
         remove_empty(self._cgroups)
 
     def cell(self, run: str) -> "OwnUserCell":

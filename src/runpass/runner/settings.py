@@ -59,7 +59,11 @@ class RunnerSettings(BaseModel):
         default=(), description="Directories put in front of the PATH of jobs, colon-separated."
     )
     uid_base: int = Field(
-        default=200_000, ge=1_000, le=2_000_000_000, description="First user id of those that runs get, as root."
+        default=200_000,
+        ge=1_024,
+        le=2_000_000_000,
+        multiple_of=64,  # so that the ranges of two runners are the same or apart, never overlapping
+        description="First user id of those that runs get, as root: a multiple of 64.",
     )
     uid_lock_dir: Path = Field(
         default=Path("/run/runpass-uids"),

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -59,6 +60,11 @@ class VaultSession:
     def read_secrets(self, references: Iterable[SecretReference]) -> Mapping[SecretReference, Secret]:
         """Give the value of every reference (`runpass.vault.secrets.read_secrets`)."""
         return read_secrets(self.client, references)
+
+    def renew(self) -> timedelta:
+        """Renew the token, and give how long it lives now; raises the `VaultFailure` that says why not."""
+        answer = self.client.write("auth/token/renew-self")
+        return timedelta(seconds=int(answer.auth.get("lease_duration") or 0))
 
     def revoke(self) -> Revocation:
         """End the token, and say honestly whether that worked; calling it again changes nothing.

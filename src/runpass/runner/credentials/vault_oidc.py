@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from runpass.protocol.credentials import VaultOidc
+from runpass.runner.credentials.renewal import keep_alive
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
 from runpass.vault.client import VaultClient
@@ -47,6 +48,7 @@ class VaultLogins:
         self._pools = pools
         self._mask = mask
         self._started: list[asyncio.Task[VaultSession]] = []
+        self._renewals: list[asyncio.Task[None]] = []
 
     async def log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
         """Log in; raises the `VaultFailure` that says why not."""
@@ -55,6 +57,7 @@ class VaultLogins:
         # SECURITY: a cancelled run leaves the login going on: only its answer holds the token to be revoked.
         session = await asyncio.shield(task)
         self._mask.add([session.token, session.granted.accessor])
+        self._renewals.append(asyncio.create_task(keep_alive(session)))
         return session
 
     def _log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
@@ -76,7 +79,10 @@ class VaultLogins:
         return values
 
     async def close(self) -> list[str]:
-        """Revoke every token, and give a sentence for each one that still lives."""
+        """Stop renewing, revoke every token, and give a sentence for each one that still lives."""
+        for renewal in self._renewals:
+            renewal.cancel()
+        await asyncio.gather(*self._renewals, return_exceptions=True)
         started, self._started = self._started, []
         done = await asyncio.gather(*started, return_exceptions=True)
         sessions = [session for session in done if isinstance(session, VaultSession)]

@@ -99,10 +99,14 @@ def list_events(tx: Transaction, deployment_id: DeploymentId, step: str, *, afte
 def end_open_steps(tx: Transaction, deployment_id: DeploymentId, now: datetime) -> None:
     """End every step that is still open, because nobody will report on it any more: begun ones failed."""
     steps = deployment_steps
-    still_open = (steps.c.deployment_id == deployment_id) & steps.c.completed_at.is_(None)
-    begun = steps.c.status != StepStatus.NOT_STARTED.value
-    for which, status in ((begun, StepStatus.FAIL), (~begun, StepStatus.SKIPPED)):
-        tx.execute(update(steps).where(still_open, which).values(status=status.value, completed_at=now))
+    becomes = {
+        StepStatus.NOT_STARTED: StepStatus.SKIPPED,
+        StepStatus.IN_PROGRESS: StepStatus.FAIL,
+        StepStatus.WAITING_FOR_USER: StepStatus.FAIL,
+    }
+    for before, after in becomes.items():
+        which = (steps.c.deployment_id == deployment_id) & (steps.c.status == before.value)
+        tx.execute(update(steps).where(which).values(status=after.value, completed_at=now))
 
 
 def last_number(tx: Transaction, deployment_id: DeploymentId, step: str) -> int:

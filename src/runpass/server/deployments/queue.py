@@ -1,10 +1,11 @@
 """Queueing a deployment: everything it will be given is decided and frozen here."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from runpass.clock import Clock
 from runpass.errors import Conflict, InvalidInput
-from runpass.ids import DeploymentId, OrganizationId, TemplateId, new_id
+from runpass.ids import DeploymentId, OrganizationId, PoolId, TemplateId, new_id
 from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.wire import encode
 from runpass.server.access.actors import Actor
@@ -15,7 +16,7 @@ from runpass.server.deployments.changing import note_state
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, Inputs
 from runpass.server.issuer.claims import MAX_CLAIM
 from runpass.server.runners.model import DEFAULT_POOL
-from runpass.server.runners.store import pool_id
+from runpass.server.runners.store import find_pool, pool_id
 from runpass.server.templates.model import Template
 from runpass.server.templates.store import get_template
 from runpass.server.tenancy.lookup import own_organization
@@ -35,6 +36,7 @@ class DeployRequest:
     template_id: TemplateId | None = None
     revision: str = ""
     comment: str = ""
+    pool: str = DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def queue_deployment(
         project_id=project.id,
         environment_id=environment.id,
         template_id=template.id,
-        pool_id=pool_id(tx, organization.id, DEFAULT_POOL, now),
+        pool_id=_pool(tx, organization.id, wanted.pool, now),
         type=DeploymentType.DEPLOY,
         status=DeploymentStatus.QUEUED,
         started_by=how.actor.audit_name,
@@ -114,6 +116,15 @@ def queue_deployment(
     store.insert_deployment(tx, deployment)
     note_state(tx, deployment, DeploymentStatus.QUEUED, by=how.actor.audit_name, now=now)
     return deployment
+
+
+def _pool(tx: Transaction, organization_id: OrganizationId, name: str, now: datetime) -> PoolId:
+    if name == DEFAULT_POOL:
+        return pool_id(tx, organization_id, name, now)
+    found = find_pool(tx, organization_id, name)
+    if found is None:
+        raise InvalidInput.of("runnerPool", "must name a pool that runners can join: there is no join token for it yet")
+    return found
 
 
 def runnable_template(tx: Transaction, project: Project, template_id: TemplateId | None) -> Template:

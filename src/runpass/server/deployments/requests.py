@@ -12,7 +12,8 @@ from runpass.server.access.actors import Actor
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.queue import DeployRequest
-from runpass.server.http.wire import ApiModel, Flag, LongText, Name, ShortText
+from runpass.server.http.wire import ApiModel, Flag, LongText, Name, PoolName, ShortText
+from runpass.server.runners.model import DEFAULT_POOL
 from runpass.server.tenancy.model import Environment
 from runpass.server.variables.model import VariableScope
 from runpass.server.variables.saving import Wanted, check_names, save
@@ -38,6 +39,7 @@ class Deploy(ApiModel):
     comment: LongText | None = None
     configuration_changes: Changes | None = None
     user_requires_approval: Flag | None = None
+    runner_pool: PoolName | None = None
 
     @field_validator("user_requires_approval")
     @classmethod
@@ -47,7 +49,8 @@ class Deploy(ApiModel):
     def wanted(self) -> DeployRequest:
         """Give the rule's view of this request."""
         template = TemplateId(self.blueprint_id) if self.blueprint_id else None
-        return DeployRequest(template, self.blueprint_revision or "", self.comment or "")
+        pool = self.runner_pool or DEFAULT_POOL
+        return DeployRequest(template, self.blueprint_revision or "", self.comment or "", pool)
 
 
 class CreateEnvironment(ApiModel):

@@ -36,6 +36,7 @@ Flag = StrictBool
 Count = StrictInt
 Name = Annotated[str, BeforeValidator(_no_control_characters), Field(min_length=1, max_length=255)]
 ShortText = Annotated[str, BeforeValidator(_no_control_characters), Field(max_length=1024)]
+PoolName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 LongText = Annotated[str, BeforeValidator(_no_nul), Field(max_length=65_536)]
 
 

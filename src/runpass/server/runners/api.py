@@ -14,13 +14,12 @@ from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, Count, Moment
+from runpass.server.http.wire import ApiModel, Count, Moment, PoolName
 from runpass.server.runners import store
 from runpass.server.runners.joining import JoinTokenRequest, create_join_token
 from runpass.server.runners.model import DEFAULT_POOL, Runner
 
 router = APIRouter(prefix="/runners", tags=["Runners"])
-PoolName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 
 
 class CreateJoinToken(ApiModel):

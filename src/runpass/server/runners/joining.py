@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from runpass.clock import Clock
-from runpass.errors import Unauthenticated
+from runpass.errors import Conflict, Unauthenticated
 from runpass.ids import OrganizationId, RunnerId, new_id
 from runpass.protocol.registration import Registration
+from runpass.protocol.version import PROTOCOL_VERSION
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, new_bearer
 from runpass.server.audit import AuditEvent, record
@@ -68,8 +69,14 @@ class Joined:
 def register(database: Database, join_token: Secret, registration: Registration, clock: Clock) -> Joined:
     """Exchange one use of a join token for a runner and its key.
 
-    Raises `Unauthenticated` for a token that is unknown, spent or expired: one sentence for all three.
+    Raises `Unauthenticated` for a token that is unknown, spent or expired: one sentence for all three; `Conflict` for a
+    runner that speaks another protocol, before the token is spent.
     """
+    if registration.protocol != PROTOCOL_VERSION:
+        raise Conflict(
+            f"the runner speaks protocol {registration.protocol}, this server {PROTOCOL_VERSION}",
+            hint="give both the same version of runpass",
+        )
     now = clock.now()
     key = new_bearer("rpr")
     with database.write() as tx:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, Select, delete, select, update
 
+from runpass.errors import Conflict
 from runpass.ids import JoinTokenId, OrganizationId, PoolId, ProjectId, RunnerId, new_id
 from runpass.protocol.registration import Isolation
 from runpass.server.db.engine import Transaction, insert_into
@@ -15,14 +16,21 @@ from runpass.server.runners.model import Runner
 
 def pool_id(tx: Transaction, organization_id: OrganizationId, name: str, now: datetime) -> PoolId:
     """Give an organization's pool of this name, made if it is not there yet."""
-    mine = (runner_pools.c.organization_id == organization_id) & (runner_pools.c.name == name)
-    find = select(runner_pools.c.id).where(mine)
-    found = tx.execute(find).scalar_one_or_none()
+    found = find_pool(tx, organization_id, name)
     if found is None:
         values = {"id": new_id(), "organization_id": organization_id, "name": name, "created_at": now}
         tx.execute(insert_into(tx, runner_pools).values(**values).on_conflict_do_nothing())
-        found = tx.execute(find).scalar_one()  # ours, or that of somebody who was faster
-    return PoolId(found)
+        found = find_pool(tx, organization_id, name)  # ours, or that of somebody who was faster
+    if found is None:
+        raise Conflict("the pool was deleted while it was made")
+    return found
+
+
+def find_pool(tx: Transaction, organization_id: OrganizationId, name: str) -> PoolId | None:
+    """Give an organization's pool of this name, if there is one."""
+    mine = (runner_pools.c.organization_id == organization_id) & (runner_pools.c.name == name)
+    found = tx.execute(select(runner_pools.c.id).where(mine)).scalar_one_or_none()
+    return None if found is None else PoolId(found)
 
 
 def insert_join_token(tx: Transaction, values: dict[str, Any]) -> JoinTokenId:

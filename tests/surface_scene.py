@@ -1,0 +1,394 @@
+"""The surface of a running server: every route it has, two tenants with one of everything, and a valid request for each.
+
+A new route makes these tests fail until somebody writes down a valid request for it and says who may use it.
+"""
+
+import base64
+import copy
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+from uuid import UUID
+
+from fastapi.routing import iter_route_contexts
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount
+from starlette.testclient import TestClient
+
+from factories import Tenant, World
+from runpass.protocol.registration import Isolation
+from runpass.protocol.run_lease import RunLease
+from runpass.secret import Secret
+from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
+from runpass.server.access.permissions import OrganizationRole, ProjectRole
+from runpass.server.deployments.queue import DeployRequest
+from runpass.server.deployments.run_leases import take
+from runpass.server.opening import Parts
+from runpass.server.runners.joining import Joined
+from runpass.server.variables.model import VariableScope
+
+AT = "2026-01-02T03:04:05Z"
+
+
+def routes(app: Starlette) -> list[str]:
+    """Give `METHOD /path` of every route of the running application, mounted ones included."""
+    return sorted(_walk(app.routes, ""))
+
+
+def _walk(found: list[BaseRoute], prefix: str) -> Iterator[str]:
+    for route in iter_route_contexts(found):
+        inner = route.original_route
+        if isinstance(inner, Mount):
+            yield from _walk(inner.app.routes, prefix + inner.path)
+        else:
+            for method in (route.methods or set()) - {"HEAD"}:
+                yield f"{method} {prefix}{route.path}"
+
+
+def basic(key: NewApiKey) -> dict[str, str]:
+    user = f"{key.key.api_key_id}:{key.secret.reveal()}"
+    return {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
+
+
+def bearer(secret: Secret) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret.reveal()}"}
+
+
+@dataclass(frozen=True)
+class Things:
+    """A tenant with one of everything: ids by name, and those who may call."""
+
+    tenant: Tenant
+    ids: Mapping[str, UUID]
+    callers: Mapping[str, NewApiKey]
+    runner: Joined
+    join_token: Secret
+    lease: RunLease
+
+
+def furnish(world: World, name: str, canary: str) -> Things:
+    """Make a tenant with one of everything; its sensitive values contain the canary."""
+    tenant = world.tenant(name)
+    parent = tenant.project("parent")
+    project = tenant.project("project", parent)
+    template, detachable = tenant.template(project), tenant.template(project, name="detachable")
+    environment, busy, other = (tenant.environment(project, template, item) for item in ("environment", "busy", "other"))
+    credential, assigned = tenant.credential(), tenant.credential(name="assigned")
+    tenant.assign(assigned, project)
+    places = {
+        VariableScope.GLOBAL: tenant.id,
+        VariableScope.BLUEPRINT: template.id,
+        VariableScope.PROJECT: project.id,
+        VariableScope.ENVIRONMENT: environment.id,
+    }
+    variables = {
+        scope: tenant.variable(scope, place, "SENSITIVE", f"{canary}-{scope.value}", is_sensitive=True)
+        for scope, place in places.items()
+    }
+    runner = tenant.join(Isolation.UID, capacity=2)
+    running = tenant.queue(busy)
+    lease = take(world.rules, runner.runner)
+    assert lease is not None
+    queued = tenant.queue(environment, DeployRequest())
+    callers = {
+        "Admin": _key(tenant, OrganizationRole.ADMIN),
+        "User": _key(tenant, OrganizationRole.USER),
+        **{f"project {role.value}": _key(tenant, OrganizationRole.USER, parent.id, role) for role in ProjectRole},
+    }
+    ids = {
+        "organization": tenant.id,
+        "parent": parent.id,
+        "project": project.id,
+        "empty project": tenant.project("empty", parent).id,
+        "template": template.id,
+        "detachable": detachable.id,
+        "environment": environment.id,
+        "other environment": other.id,
+        "credential": credential.id,
+        "assigned": assigned.id,
+        **{f"{scope.value} variable": variable.id for scope, variable in variables.items()},
+        "key": _key(tenant, OrganizationRole.USER).key.id,
+        "runner": tenant.join().runner.id,
+        "running": running.id,
+        "queued": queued.id,
+        "lease": lease.lease_id,
+    }
+    return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease)
+
+
+def _key(tenant: Tenant, role: OrganizationRole, project: Any = None, on_it: ProjectRole | None = None) -> NewApiKey:
+    roles = {project: on_it} if project and on_it else {}
+    with tenant.world.database.write() as tx:
+        wanted = KeyRequest(tenant.id, "key", role, roles)
+        return create_api_key(tx, wanted, by="test", clock=tenant.world.clock)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One request. `path`, `query` and `body` name things by `ids`, so another tenant's can be put in their place."""
+
+    route: str
+    path: dict[str, str] = field(default_factory=dict)
+    query: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def send(self, client: TestClient, headers: Mapping[str, str] | None = None) -> Any:
+        method, template = self.route.split(" ")
+        return client.request(
+            method,
+            template.format(**self.path),
+            params=self.query or None,
+            json=self.body,
+            headers={**self.headers, **(headers or {})},
+        )
+
+
+def asks(things: Things) -> list[Ask]:
+    """Give a valid request for every route: an admin, or the right runner, gets a good answer to each."""
+    ids = {name: str(value) for name, value in things.ids.items()}
+    return [*_public(), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
+
+
+def _public() -> list[Ask]:
+    paths = ("/healthz", "/readyz", "/metrics", "/.well-known/openid-configuration", "/.well-known/jwks.json")
+    return [Ask(f"GET {path}") for path in paths]
+
+
+def _management(ids: dict[str, str]) -> list[Ask]:
+    organization = {"organizationId": ids["organization"]}
+    project = {"project_id": ids["project"]}
+    vault = {
+        "address": "https://vault.example.com",
+        "version": "1.18.0",
+        "roleName": "deploy",
+        "jwtAuthBackendPath": "jwt",
+        "namespace": "team",
+        "tokenFormat": "v1",
+    }
+    shell = {"name": "new", "type": "shell", "description": "text", "commands": ["true"]}
+    roles = [{"projectId": ids["project"], "projectRole": "Viewer"}]
+    permissions = {"organizationRole": "User", "projectsPermissions": roles}
+    return [
+        Ask("GET /api/organizations"),
+        Ask(
+            "POST /api/organizations/{organization_id}/policies",
+            {"organization_id": ids["organization"]},
+            body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False},
+        ),
+        Ask("GET /api/api-keys", query=organization),
+        Ask("POST /api/api-keys", body={"name": "new", **organization, "permissions": permissions}),
+        Ask("DELETE /api/api-keys/{key_id}", {"key_id": ids["key"]}),
+        Ask("GET /api/projects", query=organization),
+        Ask("GET /api/projects/{project_id}", project),
+        Ask(
+            "POST /api/projects",
+            body={
+                "name": "new",
+                **organization,
+                "description": "text",
+                "tags": ["tag"],
+                "parentProjectId": ids["parent"],
+            },
+        ),
+        Ask("PUT /api/projects/{project_id}", project, body={"name": "new", "description": "text", "tags": ["tag"]}),
+        Ask("DELETE /api/projects/{project_id}", {"project_id": ids["empty project"]}),
+        Ask("GET /api/credentials", query=organization),
+        Ask("POST /api/credentials", body={"name": "new", "type": "VAULT_OIDC", "value": vault, **organization}),
+        Ask(
+            "POST /api/credentials",
+            body={"name": "new", "type": "VAULT_OIDC", "value": vault, "projectId": ids["project"]},
+        ),
+        Ask(
+            "PATCH /api/credentials/{credential_id}",
+            {"credential_id": ids["credential"]},
+            body={"type": "VAULT_OIDC", "value": vault},
+        ),
+        Ask("DELETE /api/credentials/{credential_id}", {"credential_id": ids["credential"]}),
+        Ask(
+            "PUT /api/credentials/deployment/{credential_id}/project/{project_id}",
+            {"credential_id": ids["credential"], **project},
+        ),
+        Ask("GET /api/credentials/deployment/project/{project_id}", project),
+        Ask(
+            "DELETE /api/credentials/deployment/{credential_id}/project/{project_id}",
+            {"credential_id": ids["assigned"], **project},
+        ),
+        Ask("GET /api/blueprints", query={**organization, "name": "template"}),
+        Ask("GET /api/blueprints/{template_id}", {"template_id": ids["template"]}),
+        Ask("POST /api/blueprints", body={**shell, **organization}),
+        Ask("PUT /api/blueprints/{template_id}", {"template_id": ids["template"]}, body=shell),
+        Ask("DELETE /api/blueprints/{template_id}", {"template_id": ids["template"]}),
+        Ask(
+            "PATCH /api/blueprints/{template_id}/projects",
+            {"template_id": ids["template"]},
+            body={"projectId": ids["parent"]},
+        ),
+        Ask(
+            "DELETE /api/blueprints/{template_id}/projects/{project_id}", {"template_id": ids["detachable"], **project}
+        ),
+        *_variables(ids),
+        Ask(
+            "POST /api/runners/join-tokens", body={**organization, "pool": "default", "uses": 1, "lifetimeSeconds": 60}
+        ),
+        Ask("GET /api/runners", query=organization),
+        Ask("DELETE /api/runners/{runner_id}", {"runner_id": ids["runner"]}),
+    ]
+
+
+def _variables(ids: dict[str, str]) -> list[Ask]:
+    organization = {"organizationId": ids["organization"]}
+    scopes = {"GLOBAL": None, "BLUEPRINT": "template", "PROJECT": "project", "ENVIRONMENT": "environment"}
+    found = [
+        Ask("GET /api/configuration", query={**organization, "projectId": ids["project"]}),
+        Ask("GET /api/configuration", query={**organization, "blueprintId": ids["template"]}),
+        Ask("GET /api/configuration", query={**organization, "environmentId": ids["environment"]}),
+        Ask(
+            "GET /api/configuration",
+            query={**organization, "projectId": ids["project"], "environmentId": ids["environment"]},
+        ),
+    ]
+    for scope, place in scopes.items():
+        variable = {
+            "name": "NEW",
+            "value": "text",
+            "scope": scope,
+            **({"scopeId": ids[place]} if place else {}),
+            **organization,
+            "type": 0,
+            "isSensitive": True,
+            "isReadonly": False,
+            "isRequired": False,
+            "description": "text",
+        }
+        one = {"variable_id": ids[f"{scope} variable"]}
+        found.append(Ask("POST /api/configuration", body=[variable]))
+        found.append(Ask("GET /api/configuration/{variable_id}", one))
+        found.append(Ask("DELETE /api/configuration/{variable_id}", one))
+    return found
+
+
+def _environments(ids: dict[str, str]) -> list[Ask]:
+    organization = {"organizationId": ids["organization"]}
+    environment = {"environment_id": ids["environment"]}
+    changes = [{"name": "NEW", "value": "text", "type": 0, "isSensitive": True}]
+    deploy = {
+        "blueprintId": ids["template"],
+        "blueprintRevision": "main",
+        "comment": "text",
+        "configurationChanges": changes,
+        "userRequiresApproval": False,
+        "runnerPool": "default",
+    }
+    return [
+        Ask("GET /api/environments", query={**organization, "projectId": ids["project"], "name": "environment"}),
+        Ask("GET /api/environments", query=organization),
+        Ask("GET /api/environments/{environment_id}", environment),
+        Ask(
+            "POST /api/environments",
+            body={
+                "name": "new",
+                "projectId": ids["project"],
+                "deployRequest": deploy,
+                "workspaceName": "new",
+                "configurationChanges": changes,
+                "requiresApproval": False,
+                "preventAutoDeploy": True,
+            },
+        ),
+        Ask("POST /api/environments/{environment_id}/deployments", environment, body=deploy),
+        Ask("GET /api/environments/{environment_id}/deployments", environment),
+        Ask("GET /api/environments/deployments/{deployment_id}", {"deployment_id": ids["queued"]}),
+        Ask("PUT /api/environments/deployments/{deployment_id}/cancel", {"deployment_id": ids["queued"]}),
+        Ask("POST /api/environments/deployments/{deployment_id}/abort", {"deployment_id": ids["running"]}),
+        Ask("GET /api/deployments/{deployment_id}/steps", {"deployment_id": ids["running"]}),
+        Ask(
+            "GET /api/deployments/{deployment_id}/steps/{step_name}/log",
+            {"deployment_id": ids["running"], "step_name": "run"},
+        ),
+    ]
+
+
+def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
+    token = {"fencingToken": things.lease.fencing_token}
+    lease = {"lease_id": ids["lease"]}
+    headers = {**bearer(things.runner.key), "Runpass-Lease-Secret": things.lease.lease_secret.reveal()}
+    registration = {"name": "new", "version": "1", "protocol": 1, "isolation": "uid", "capacity": 1}
+    step = {"name": "run", "order": 1, "status": "IN_PROGRESS", "startedAt": AT}
+    event = {"step": "run", "number": 1, "at": AT, "level": "info", "message": "text"}
+    refusal = {"code": "x", "reason": "text", "vaultError": "text", "hint": "text"}
+    last_word = {**token, "outcome": "failure", "error": "text", "failedStep": "run", "refusal": refusal}
+    purpose = {"kind": "credential", "credentialId": ids["assigned"]}
+    door = "POST /runner/v1/run-leases"
+    return [
+        Ask("POST /runner/v1/register", body=registration, headers=bearer(things.join_token)),
+        Ask(door, headers=headers),
+        Ask(f"{door}/{{lease_id}}/heartbeat", lease, body=token, headers=headers),
+        Ask(f"{door}/{{lease_id}}/identity-token", lease, body={**token, "purpose": purpose}, headers=headers),
+        Ask(f"{door}/{{lease_id}}/report", lease, body={**token, "steps": [step], "events": [event]}, headers=headers),
+        Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
+    ]
+
+
+Place = tuple[str | int, ...]
+
+
+def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
+    """Give every leaf of a JSON value with its place."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from leaves(item, (*place, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from leaves(item, (*place, position))
+    elif value is not None:
+        yield place, value
+
+
+def replaced(value: Any, place: Place, by: Any) -> Any:
+    """Give a copy of a JSON value with another one at this place."""
+    if not place:
+        return by
+    copied = copy.deepcopy(value)
+    inner = copied
+    for key in place[:-1]:
+        inner = inner[key]
+    inner[place[-1]] = by
+    return copied
+
+
+def with_another_id(ask: Ask, own: Mapping[str, UUID], other: Callable[[str], str]) -> Iterator[tuple[str, Ask]]:
+    """Give the request once for each place where it names a thing, with another id there."""
+    names = {str(value): name for name, value in own.items()}
+    for part in ("path", "query", "body"):
+        for place, value in leaves(getattr(ask, part)):
+            if value in names:
+                changed = replaced(getattr(ask, part), place, other(names[value]))
+                yield ".".join([part, *map(str, place)]), replace(ask, **{part: changed})
+
+
+class Server:
+    """A running application, two furnished tenants, and a way back to how everything was."""
+
+    def __init__(self, app: Starlette, client: TestClient, parts: Parts, ours: Things, theirs: Things) -> None:
+        self.app, self.client, self.parts = app, client, parts
+        self.ours, self.theirs = ours, theirs
+        self._file = parts.settings.database_url.removeprefix("sqlite:///")
+        self._kept = sqlite3.connect(":memory:")
+        self._copy(self._file, self._kept)
+
+    def restore(self) -> None:
+        """Undo whatever requests have done to the database since the beginning."""
+        live = sqlite3.connect(self._file)
+        self._kept.backup(live)
+        live.close()
+
+    def close(self) -> None:
+        self._kept.close()
+
+    @staticmethod
+    def _copy(file: str, target: sqlite3.Connection) -> None:
+        live = sqlite3.connect(file)
+        live.backup(target)
+        live.close()
