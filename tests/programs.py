@@ -300,7 +300,6 @@ def start_runner(server: RunningServer, admin: Founded, directory: Path, **setti
         "url": server.url,
         "state_dir": directory / "state",
         "work_dir": work_dir,
-        "uid_lock_dir": Path(tempfile.gettempdir()) / "runpass-uids",  # all runners of this machine have to agree
         "name": name,
         "join_token": token,
         "drain_seconds": 2,

@@ -133,6 +133,12 @@ class Ask:
     query: dict[str, str] = field(default_factory=dict)
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
+    about: str = ""
+    """Tells requests of the same route apart."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.route} ({self.about})" if self.about else self.route
 
     def send(self, client: TestClient, headers: Mapping[str, str] | None = None) -> Any:
         method, template = self.route.split(" ")
@@ -199,6 +205,7 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask(
             "POST /api/credentials",
             body={"name": "new", "type": "VAULT_OIDC", "value": vault, "projectId": ids["project"]},
+            about="of a project",
         ),
         Ask(
             "PATCH /api/credentials/{credential_id}",
@@ -241,13 +248,13 @@ def _variables(ids: dict[str, str]) -> list[Ask]:
     organization = {"organizationId": ids["organization"]}
     scopes = {"GLOBAL": None, "BLUEPRINT": "template", "PROJECT": "project", "ENVIRONMENT": "environment"}
     found = [
-        Ask("GET /api/configuration", query={**organization, "projectId": ids["project"]}),
-        Ask("GET /api/configuration", query={**organization, "blueprintId": ids["template"]}),
-        Ask("GET /api/configuration", query={**organization, "environmentId": ids["environment"]}),
-        Ask(
-            "GET /api/configuration",
-            query={**organization, "projectId": ids["project"], "environmentId": ids["environment"]},
-        ),
+        Ask("GET /api/configuration", query={**organization, **place}, about=", ".join(place))
+        for place in (
+            {"projectId": ids["project"]},
+            {"blueprintId": ids["template"]},
+            {"environmentId": ids["environment"]},
+            {"projectId": ids["project"], "environmentId": ids["environment"]},
+        )
     ]
     for scope, place in scopes.items():
         variable = {
@@ -263,9 +270,9 @@ def _variables(ids: dict[str, str]) -> list[Ask]:
             "description": "text",
         }
         one = {"variable_id": ids[f"{scope} variable"]}
-        found.append(Ask("POST /api/configuration", body=[variable]))
-        found.append(Ask("GET /api/configuration/{variable_id}", one))
-        found.append(Ask("DELETE /api/configuration/{variable_id}", one))
+        found.append(Ask("POST /api/configuration", body=[variable], about=scope))
+        found.append(Ask("GET /api/configuration/{variable_id}", one, about=scope))
+        found.append(Ask("DELETE /api/configuration/{variable_id}", one, about=scope))
     return found
 
 
@@ -282,7 +289,11 @@ def _environments(ids: dict[str, str]) -> list[Ask]:
         "runnerPool": "default",
     }
     return [
-        Ask("GET /api/environments", query={**organization, "projectId": ids["project"], "name": "environment"}),
+        Ask(
+            "GET /api/environments",
+            query={**organization, "projectId": ids["project"], "name": "environment"},
+            about="of a project",
+        ),
         Ask("GET /api/environments", query=organization),
         Ask("GET /api/environments/{environment_id}", environment),
         Ask(

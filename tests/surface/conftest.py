@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from starlette.testclient import TestClient
 
 from factories import MASTER_KEY, World
@@ -27,6 +28,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         long_poll_seconds=0,
         lease_seconds=600,
     )
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     parts = open_parts(settings)
     world = World(parts.database, parts.cipher, SYSTEM_CLOCK)
     ours, theirs = furnish(world, "ours", f"{CANARY}-ours"), furnish(world, "theirs", f"{CANARY}-theirs")
@@ -35,6 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         server = Server(app, client, parts, ours, theirs)
         yield server
         server.close()
+    structlog.reset_defaults()
 
 
 @pytest.fixture

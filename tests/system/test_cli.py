@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from answering_json import answering_json
+from fake_servers import answering, certificates, http
 from programs import run_cli
 from runpass.cli import exits
 
@@ -261,21 +261,42 @@ def test_a_server_that_is_not_there_is_a_sentence(run):
 
 
 def test_a_server_that_is_something_else_is_a_sentence(run):
-    with answering_json("<html>", content_type="text/html") as url:
-        assert "not one of a runpass server" in run("project", "list", url=url, code=exits.NOT_REACHED).stderr
-    with answering_json('["x"]') as url:
-        assert "not one of a runpass server" in run("project", "list", url=url, code=exits.NOT_REACHED).stderr
+    for answer in (http(200, "<html>", "Content-Type: text/html"), http(200, '["x"]'), http(200, '{"a": 1}')):
+        with answering(answer) as other:
+            refused = run("project", "list", url=other.address, organization_id=uuid4(), code=exits.NOT_REACHED)
+        assert "not one of a runpass server" in refused.stderr
+
+
+def test_a_redirect_is_not_followed_with_the_key(run):
+    with answering(http(200, "[]")) as target, answering(http(302, "", f"Location: {target.address}")) as other:
+        run("project", "list", url=other.address, organization_id=uuid4(), code=exits.NOT_REACHED)
+    assert len(other.requests) == 1
+    assert target.requests == []
 
 
 def test_a_server_cannot_write_to_the_terminal(run):
     thing = {"id": "1", "name": "\x1b]0;title\x07\x1b[2Jweb", "parentProjectId": None, "createdAt": "\u202e"}
-    with answering_json(json.dumps([thing])) as url:
-        table, printed = run("project", "list", url=url), run("project", "list", "--json", url=url)
-    with answering_json('{"message": "\\u001b[2Jno", "code": "not_found", "hint": "a\\rb"}', status=404) as url:
-        refused = run("project", "list", url=url, code=exits.NOT_FOUND)
+    with answering(http(200, json.dumps([thing]))) as other:
+        table, printed = run("project", "list", url=other.address), run("project", "list", "--json", url=other.address)
+    envelope = '{"message": "\\u001b[2Jno", "code": "not_found", "hint": "a\\rb"}'
+    with answering(http(404, envelope)) as other:
+        refused = run("project", "list", url=other.address, code=exits.NOT_FOUND)
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", table.output + printed.output + refused.output)
     assert "\\x1b[2Jweb" in table.stdout
     assert refused.stderr == "error: \\x1b[2Jno\nhint: a\\rb\n"
+
+
+def test_a_certificate_must_be_trusted_before_the_key_is_sent(run, tmp_path):
+    authority, tls = certificates(tmp_path)
+    with answering(http(200, "[]"), tls=tls) as other:
+        url = other.address.replace("http:", "https:")
+        refused = run("project", "list", url=url, code=exits.NOT_REACHED)
+        assert "RUNPASS_CA_BUNDLE" in refused.stderr
+        assert other.requests == []
+        assert run("project", "list", "--json", url=url, ca_bundle=authority).stdout == "[]\n"
+        assert b"authorization: basic " in other.requests[0].lower()
+    unreadable = run("project", "list", url=url, ca_bundle=tmp_path / "absent", code=exits.USAGE)
+    assert "CA bundle" in unreadable.stderr
 
 
 def test_settings_show_where_they_come_from_and_no_secret(run, admin):

@@ -95,6 +95,13 @@ def test_a_running_deployment_is_aborted(deploy, shell):
     assert "ABORTED" in shell.run("deployment", "wait", deployment, code=exits.NOT_SUCCESSFUL).stdout
 
 
+def test_a_deployment_waits_for_the_pool_that_was_asked_for(deploy, shell):
+    deployment = deploy(["true"], "--pool", "another").stdout.strip()
+    deploy(["true"], "--wait")
+    assert shell.json("deployment", "show", deployment)["status"] == "QUEUED"
+    shell.run("deployment", "cancel", deployment)
+
+
 def test_runners_are_listed_by_name(shell, runner):
     assert runner.name in shell.run("runners", "list").stdout
     assert shell.json("runners", "list")[0]["pool"] == "default"

@@ -28,6 +28,7 @@ def start(  # noqa: PLR0913 -- one parameter for each option
     project: InProject = None,
     comment: Annotated[str | None, typer.Option(help="Why it is started.")] = None,
     revision: Annotated[str | None, typer.Option(help="The revision to deploy.")] = None,
+    pool: Annotated[str | None, typer.Option(help="Pool whose runners may take it.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit code 0 only on SUCCESS.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Print its log while it runs, and wait.")] = False,
     as_json: AsJson = False,
@@ -38,7 +39,7 @@ def start(  # noqa: PLR0913 -- one parameter for each option
     with connected() as api:
         in_project = identify(api, "project", project) if project else None
         target = identify(api, "environment", environment, project=in_project)
-        body = {"comment": comment, "blueprintRevision": revision}
+        body = {"comment": comment, "blueprintRevision": revision, "runnerPool": pool}
         queued = api.one("POST", "/environments", target, "deployments", body=body)
         if wait or follow:
             _end(api, queued["id"], follow=follow, as_json=as_json)

@@ -1,5 +1,6 @@
 """An organization's admin at the management API, as any client would be: HTTP Basic, env0's paths and fields."""
 
+import json
 from collections.abc import Mapping, Sequence
 from threading import Event
 from typing import Any, Final
@@ -27,6 +28,12 @@ class Admin:
     def at(self, url: str) -> "Admin":
         """Give the same admin at another server of the same instance."""
         return Admin(url, self.organization_id, *self._key)
+
+    def key_file(self) -> str:
+        """Give what a file for `RUNPASS_API_KEY_FILE` holds. SECURITY: it is for a file of mode 0600 only."""
+        key_id, key_secret = self._key
+        values = {"organizationId": self.organization_id, "apiKeyId": key_id, "apiKeySecret": key_secret.reveal()}
+        return json.dumps(values)
 
     def close(self) -> None:
         """Close the connections."""

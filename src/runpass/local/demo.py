@@ -101,8 +101,18 @@ def run_demo(*, as_json: bool, keep: bool | None = None, logs: Path | None = Non
         else:
             _show(progress, result, seconds, where)
         if cast and (keep if keep is not None else progress.is_terminal and not as_json):
-            progress.until_interrupted(f"The server stays at {cast.stage.url} until you press Ctrl-C.")
+            _stay(cast, progress)
     return 1 if result.problems else 0
+
+
+def _stay(cast: Cast, progress: Progress) -> None:
+    """Leave everything running until Ctrl-C, and say how to look around."""
+    key_file = cast.stage.root / "etc" / "acme.json"
+    write_private(key_file, cast.acme.key_file())
+    progress.heading("To look around from another terminal")
+    progress.plain(f"export RUNPASS_URL={cast.stage.url} RUNPASS_API_KEY_FILE={key_file}")
+    progress.plain("runpass environment list; runpass deployment list production; runpass deployment log ID")
+    progress.until_interrupted("It all stays until you press Ctrl-C.")
 
 
 def _set_the_stage(stack: ExitStack, progress: Progress, result: Result) -> Cast:

@@ -22,7 +22,7 @@ class Progress:
     @property
     def is_terminal(self) -> bool:
         """Whether a person is looking."""
-        return self._console.is_terminal
+        return self._console.file.isatty()
 
     @contextmanager
     def step(self, name: str, what: str) -> Iterator[Callable[[str], None]]:

@@ -40,8 +40,8 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
 
     Raises `ConfigurationError` with one sentence and the next step.
     """
-    os.umask(0o077)
     prepare_directory(settings.data_dir)
+    _make_private(settings.database_url)
     cipher = Cipher(_master_key(settings))
     database = open_database(settings.database_url)
     try:
@@ -86,6 +86,23 @@ def _probe(directory: Path) -> None:
             os.close(descriptor)
     finally:
         probe.unlink(missing_ok=True)
+
+
+def _make_private(database_url: str) -> None:
+    """Make a SQLite file with mode 0600 before SQLite does with another one; its companions inherit the mode."""
+    prefix = "sqlite:///"
+    if not database_url.startswith(prefix) or not database_url.removeprefix(prefix):
+        return
+    path = Path(database_url.removeprefix(prefix))
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigurationError(f"the database file {path} cannot be written: {error.strerror}") from error
+    if mode & 0o077:
+        raise ConfigurationError(
+            f"the database file {path} is open to others (mode {mode:04o})", hint=f"run: chmod 0600 {path}"
+        )
 
 
 def secret_file(path: Path, size_bytes: int, what: str) -> bytes:

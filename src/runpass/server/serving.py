@@ -1,5 +1,6 @@
 """Serving the application with Granian: worker processes, TLS, an end within seconds."""
 
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ def serve(settings: ServerSettings) -> None:
 
     Everything is opened once before any worker starts, so that what cannot work stops the start with a sentence.
     """
+    os.umask(0o077)
     configure(settings.log_level)
     open_parts(settings).close()
     server = Granian(

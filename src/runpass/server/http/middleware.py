@@ -6,6 +6,7 @@ from typing import Final
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runpass.clock import Clock
@@ -77,7 +78,7 @@ class RequestShell:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
-        path = getattr(route, "path", None) or "unmatched"
+        path = scope.get("root_path", "") + route.path if isinstance(route, Route) else "unmatched"
         REQUEST_SECONDS.labels(scope["method"], path, str(status)).observe(seconds)
         _log.info("request", method=scope["method"], route=path, status=status, milliseconds=round(seconds * 1000, 1))
 
