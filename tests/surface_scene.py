@@ -73,7 +73,9 @@ def furnish(world: World, name: str, canary: str) -> Things:
     parent = tenant.project("parent")
     project = tenant.project("project", parent)
     template, detachable = tenant.template(project), tenant.template(project, name="detachable")
-    environment, busy, other = (tenant.environment(project, template, item) for item in ("environment", "busy", "other"))
+    environment, busy, other = (
+        tenant.environment(project, template, item) for item in ("environment", "busy", "other")
+    )
     credential, assigned = tenant.credential(), tenant.credential(name="assigned")
     tenant.assign(assigned, project)
     places = {

@@ -96,6 +96,7 @@ def test_a_running_deployment_is_aborted(deploy, shell):
 
 
 def test_a_deployment_waits_for_the_pool_that_was_asked_for(deploy, shell):
+    shell.run("join-token", "create", "--pool", "another")
     deployment = deploy(["true"], "--pool", "another").stdout.strip()
     deploy(["true"], "--wait")
     assert shell.json("deployment", "show", deployment)["status"] == "QUEUED"

@@ -20,33 +20,29 @@ class ApiModel(BaseModel):
     )
 
 
-def _unicode(value: object) -> object:
-    try:
-        return value.encode().decode() if isinstance(value, str) else value
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and no database can hold
-        raise ValueError("is not valid Unicode") from None
+def _text(value: object) -> object:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("must not contain a NUL character")
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair, which JSON can spell and no database can hold
+            raise ValueError("is not valid Unicode") from None
+    return value
 
 
-def _no_control_characters(value: object) -> object:
+def _line(value: object) -> object:
     if isinstance(value, str) and any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in value):  # noqa: PLR2004
         raise ValueError("must not contain control characters")
-    return value
+    return _text(value)
 
 
-def _no_nul(value: object) -> object:
-    if isinstance(value, str) and "\x00" in value:
-        raise ValueError("must not contain a NUL character")
-    return value
-
-
-_LINE = (BeforeValidator(_unicode), BeforeValidator(_no_control_characters))
-"""What every text of one line has to be."""
 Flag = StrictBool
 Count = StrictInt
-Name = Annotated[str, *_LINE, Field(min_length=1, max_length=255)]
-ShortText = Annotated[str, *_LINE, Field(max_length=1024)]
+Name = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=255)]
+ShortText = Annotated[str, BeforeValidator(_line), Field(max_length=1024)]
 PoolName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-LongText = Annotated[str, BeforeValidator(_unicode), BeforeValidator(_no_nul), Field(max_length=65_536)]
+LongText = Annotated[str, BeforeValidator(_text), Field(max_length=65_536)]
 
 
 def rfc3339(moment: datetime) -> str:
