@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo up fix lint types imports unit test check bench chaos fuzz openapi docs lock
+.PHONY: help dev demo up fix lint types imports unit test check bench fuzz openapi docs lock
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ check: lint types imports unit ## all that must be clean before a commit
 
 bench: $(STAMP) ## measure: a table and bench/results.json
 	$(BIN)/python -m bench
+
+fuzz: $(STAMP) ## property tests at length
+	$(BIN)/python -m pytest tests/unit -n 2 --hypothesis-profile=fuzz --timeout=1800
 
 openapi: $(STAMP) ## write openapi.json from the code
 	$(BIN)/runpass server --print-openapi > openapi.json

@@ -7,11 +7,12 @@ from datetime import timedelta
 from bench.play import PASSWORD, Play
 from bench.samples import Row
 from runpass.local.openbao import find_binary
-from runpass.local.stage import KV_PATH, MOUNT, ROLE
+from runpass.local.stage import MOUNT, ROLE
 from runpass.secret import Secret
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minter
 from runpass.server.opening import open_parts
+from runpass.vault.desired import KV_PATH
 
 
 class ByHand:

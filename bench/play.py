@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from runpass.local.admin import Admin
 from runpass.local.openbao import DevOpenBao
-from runpass.local.stage import KV_PATH, MOUNT, ROLE, UID_BASE, Stage, set_up_vault, throw_away_stage
+from runpass.local.stage import MOUNT, ROLE, UID_BASE, Stage, set_up_vault, throw_away_stage
 from runpass.runner.isolation import detect
+from runpass.vault.desired import KV_PATH
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105 -- a secret of the benchmark's own
 REFERENCE = f"${{vault:{KV_PATH}/app.password}}"

@@ -19,6 +19,7 @@ from services import (  # noqa: F401 -- fixtures
 pytest_plugins = ("services_postgresql",)
 
 hypothesis.settings.register_profile("runpass", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=5_000)
 hypothesis.settings.load_profile("runpass")
 
 PACKAGES = ("httpx2", "pydantic", "starlette", "sqlalchemy", "cryptography")

@@ -1,4 +1,4 @@
-"""The surface of a running server: every route it has, two tenants with one of everything, and a valid request for each.
+"""The surface of a running server: its routes, two tenants with one of everything, a valid request for each route.
 
 A new route makes these tests fail until somebody writes down a valid request for it and says who may use it.
 """

@@ -10,6 +10,7 @@ from runpass.cli.output import say
 from runpass.cli.secret_files import read_secret
 from runpass.cli.vault_facts import Named, facts
 from runpass.errors import FieldError, InvalidInput
+from runpass.vault.desired import KV_PATH
 
 if TYPE_CHECKING:
     from runpass.secret import Secret
@@ -33,7 +34,7 @@ def setup(  # noqa: PLR0913 -- one parameter for each option
         Path | None, typer.Option(dir_okay=False, help="PEM file of authorities for the Vault.")
     ] = None,
     mount: Annotated[str, typer.Option(help="Path of the JWT auth method, without auth/.")] = "jwt",
-    kv_path: Annotated[str, typer.Option(help="KV engine that runs may read.")] = "secret",
+    kv_path: Annotated[str, typer.Option(help="KV engine that runs may read.")] = KV_PATH,
     kv_version: Annotated[int, typer.Option(min=1, max=2, help="The KV engine's version.")] = 2,
     policy: Annotated[str, typer.Option(help="Policy to make.")] = "runpass-read",
     credential: Annotated[

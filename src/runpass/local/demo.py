@@ -19,7 +19,6 @@ from runpass.local.openbao import DevOpenBao
 from runpass.local.programs import write_private
 from runpass.local.progress import Progress
 from runpass.local.stage import (
-    KV_PATH,
     MOUNT,
     ROLE,
     UID_BASE,
@@ -31,6 +30,7 @@ from runpass.local.stage import (
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import SETUP_VAULT_STEP
 from runpass.runner.isolation import detect
+from runpass.vault.desired import KV_PATH
 
 PASSWORD: Final = "correct-horse-battery-staple"  # noqa: S105 -- the secret that the demo shows to be kept
 REFERENCE: Final = f"${{vault:{KV_PATH}/app.password}}"

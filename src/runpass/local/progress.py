@@ -45,7 +45,7 @@ class Progress:
 
     def pair(self, name: str, text: str) -> None:
         """Print a name and what belongs to it."""
-        self._console.print(Text(f"  {name:<20}", style="cyan") + Text(_printable(text)))
+        self._console.print(Text.assemble((f"  {name:<20}", "cyan"), _printable(text)))
 
     def plain(self, text: str) -> None:
         """Print a line to copy."""
@@ -81,8 +81,8 @@ class Progress:
     def _show_step(self, what: str, seconds: float, said: list[str], *, ok: bool) -> None:
         if self._quiet:
             return
-        mark = Text("✓ ", style="green") if ok else Text("✗ ", style="red")
-        self._console.print(mark + Text(f"{what:<76}") + Text(f"{seconds:6.2f} s", style="dim"))
+        mark = ("✓ ", "green") if ok else ("✗ ", "red")
+        self._console.print(Text.assemble(mark, f"{what:<76}", (f"{seconds:6.2f} s", "dim")))
         for text in said:
             self._console.print(Text(f"    {_printable(text)}", style="dim"))
 

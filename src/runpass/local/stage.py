@@ -18,12 +18,11 @@ from runpass.local.programs import Program, server_is_ready, write_private
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings, load_settings
 from runpass.server.tenancy.founding import Founded, found_organization
-from runpass.vault.desired import Guide, guide
+from runpass.vault.desired import KV_PATH, Guide, guide
 from runpass.vault.reconcile import setup
 
 MOUNT: Final = "jwt"
 ROLE: Final = "deploy"
-KV_PATH: Final = "secrets-for-runpass"
 UID_BASE: Final = 200_000
 
 

@@ -25,14 +25,14 @@ from runpass.local.openbao import find_binary, install_tool
 from runpass.local.openbao_raft import SEAL_KEY_BYTES, FromFile, InitialRequest, RaftOpenBao, userpass_works
 from runpass.local.programs import Program, server_is_ready, write_private
 from runpass.local.progress import Progress
-from runpass.local.stage import KV_PATH, MOUNT, ROLE, UID_BASE
+from runpass.local.stage import MOUNT, ROLE, UID_BASE
 from runpass.protocol.registration import Isolation
 from runpass.runner.isolation import detect
 from runpass.secret import Secret
 from runpass.server.opening import open_parts, prepare_directory, secret_file
 from runpass.server.settings import load_settings
 from runpass.server.tenancy.founding import found_organization
-from runpass.vault.desired import Guide, guide, requests
+from runpass.vault.desired import KV_PATH, Guide, guide, requests
 
 ORGANIZATION: Final = "default"
 PROJECT: Final = "default"

@@ -17,6 +17,8 @@ from runpass.vault.errors import PathInvalid
 TOKEN_TTL: Final = timedelta(seconds=120)
 """How long a token lives without renewal: what a runner that died leaves behind is over after this."""
 EXPLICIT_MAX_TTL: Final = timedelta(hours=1)
+KV_PATH: Final = "secrets-for-runpass"
+"""Where secrets stand by default: an engine of its own, so that the policy opens nothing that was there before."""
 METADATA_CLAIMS: Final = ("organizationId", "projectId", "environmentId", "deploymentLogId", "deploymentType")
 """Claims that become the token's metadata, so that the Vault's audit log names the run."""
 
@@ -153,7 +155,7 @@ class Guide:
     """The projects that may use the credential; empty while none is known: then every project could log in."""
     role_name: str
     mount: str = "jwt"
-    kv_path: str = "secrets-for-runpass"
+    kv_path: str = KV_PATH
     kv_version: Literal[1, 2] = 2
     policy_name: str = "runpass-read"
     namespace: str = ""

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from runpass.clock import Clock
 from runpass.errors import Conflict, InvalidInput
-from runpass.ids import DeploymentId, OrganizationId, PoolId, TemplateId, new_id
+from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, TemplateId, new_id
 from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.wire import encode
 from runpass.server.access.actors import Actor
@@ -64,10 +64,6 @@ def queue_deployment(
     if environment.is_archived:
         raise Conflict("the environment is archived")
     template = runnable_template(tx, project, wanted.template_id or environment.template_id)
-    order = places(
-        environment.organization_id, template_id=template.id, path=project.path, environment_id=environment.id
-    )
-    variables = list_variables(tx, how.cipher, environment.organization_id, order)
     deployment_id = DeploymentId(new_id())
     organization = own_organization(tx, how.actor)
     facts = RunFacts(
@@ -85,12 +81,7 @@ def queue_deployment(
         revision=wanted.revision or None,
         deployer_name=how.actor.name,
     )
-    inputs = Inputs(
-        run=facts,
-        commands=template.source.commands,
-        variables=_handed(resolve(order, variables)),
-        env0_tag=_tag(variables, project),
-    )
+    inputs = _inputs(tx, how.cipher, project, template, facts)
     now = how.clock.now()
     deployment = Deployment(
         id=deployment_id,
@@ -116,6 +107,18 @@ def queue_deployment(
     store.insert_deployment(tx, deployment)
     note_state(tx, deployment, DeploymentStatus.QUEUED, by=how.actor.audit_name, now=now)
     return deployment
+
+
+def _inputs(tx: Transaction, cipher: Cipher, project: Project, template: Template, facts: RunFacts) -> Inputs:
+    environment_id = EnvironmentId(facts.environment_id)
+    order = places(project.organization_id, template_id=template.id, path=project.path, environment_id=environment_id)
+    variables = list_variables(tx, cipher, project.organization_id, order)
+    return Inputs(
+        run=facts,
+        commands=template.source.commands,
+        variables=_handed(resolve(order, variables)),
+        env0_tag=_tag(variables, project),
+    )
 
 
 def _pool(tx: Transaction, organization_id: OrganizationId, name: str, now: datetime) -> PoolId:
