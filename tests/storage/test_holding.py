@@ -11,7 +11,7 @@ import pytest
 from factories import LEASE, Tenant, World, holder
 from runpass.errors import Conflict, StaleLease
 from runpass.ids import RunLeaseId, new_id
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome, Refusal, Report, Step, StepStatus
+from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Outcome, Refusal, Report, Step, StepStatus
 from runpass.protocol.run_lease import RunLease, Wish
 from runpass.secret import Secret
 from runpass.server.deployments import log_store, store
@@ -230,6 +230,21 @@ def test_a_runner_that_is_lost_while_aborting_ends_its_deployment_too(run: Run):
     run.abort()
     run.world.clock.advance(LEASE)
     assert len(end_expired(run.world.rules)) == 1
+    assert run.deployment().status is DeploymentStatus.INTERNAL_FAILURE
+
+
+def test_a_run_that_used_up_its_line_numbers_can_be_lost_and_keeps_no_other_from_its_end(run: Run):
+    now = run.world.clock.now()
+    step = Step(name="run", order=1, status=StepStatus.IN_PROGRESS, started_at=now)
+    last = LogEvent(step="run", number=MAX_NUMBER, at=now, level=LogLevel.INFO, message="the last there can be")
+    body = Report(fencing_token=run.lease.fencing_token, steps=(step,), events=(last,))
+    save_report(run.world.rules, run.holder(), body)
+    run.tenant.queue(run.tenant.somewhere_to_deploy()[1])
+    other = take(run.world.rules, run.tenant.runner())
+    assert other is not None
+    run.world.clock.advance(LEASE)
+    lost = {item.id for item in end_expired(run.world.rules)}
+    assert lost == {run.lease.run.deployment_id, other.run.deployment_id}
     assert run.deployment().status is DeploymentStatus.INTERNAL_FAILURE
 
 

@@ -37,6 +37,8 @@ def settings(tmp_path: Path, empty_url: str) -> ServerSettings:
 
 
 def execute(url: str, statement: str) -> None:
+    if url.startswith("sqlite"):
+        Path(url.removeprefix("sqlite:///")).touch(mode=0o600)
     database = open_database(url)
     with database.write() as tx:
         tx.execute(text(statement))
@@ -128,11 +130,24 @@ class TestFiles:
     def test_a_file_that_is_no_database_stops_the_start(self, settings: ServerSettings, tmp_path: Path):
         file = tmp_path / "empty.db"
         file.write_bytes(b"this is not a database, but it is long enough to look like one" * 100)
+        file.chmod(0o600)
         assert refusal(settings).message == "the database cannot be opened: file is not a database"
 
     def test_a_directory_for_the_database_that_is_not_there_stops_the_start(self, settings: ServerSettings):
         elsewhere = settings.model_copy(update={"database_url": "sqlite:////nowhere/at/all.db"})
-        assert refusal(elsewhere).message == "the database cannot be opened: unable to open database file"
+        assert (
+            refusal(elsewhere).message
+            == "the database file /nowhere/at/all.db cannot be written: No such file or directory"
+        )
+
+    def test_a_database_file_that_others_can_read_stops_the_start(self, settings: ServerSettings, tmp_path: Path):
+        open_parts(settings).close()
+        file = tmp_path / "empty.db"
+        assert file.stat().st_mode & 0o777 == 0o600
+        file.chmod(0o644)
+        error = refusal(settings)
+        assert "is open to others (mode 0644)" in error.message
+        assert error.hint == f"run: chmod 0600 {file}"
 
     def test_a_database_that_does_not_answer_stops_the_start_without_its_password(self, settings: ServerSettings):
         url = "postgresql://runpass:canary@127.0.0.1:1/runpass"
@@ -186,17 +201,17 @@ class TestFiles:
 LIMIT = int(resource.RLIMIT_FSIZE)
 
 
-def run(script: str, directory: Path, **how: int) -> subprocess.CompletedProcess[str]:
+def run(script: str, directory: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", script, str(directory)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **how)
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def start_unprivileged(directory: Path) -> subprocess.CompletedProcess[str]:
     """Start as somebody whom file modes stop; root passes them all."""
     if os.geteuid() != 0:
         return run(START, directory)
-    for parent in directory.parents:
-        if parent.stat().st_uid == 0 and not parent.stat().st_mode & 0o001:
-            parent.chmod(parent.stat().st_mode | 0o011)
-    os.chown(directory, UNPRIVILEGED, -1)
-    return run(START, directory, user=UNPRIVILEGED, group=UNPRIVILEGED)
+    for parent in directory.parents[:3]:  # pytest's own, which it keeps to itself
+        parent.chmod(parent.stat().st_mode | 0o011)
+    os.chown(directory, UNPRIVILEGED, UNPRIVILEGED)
+    become = f"import os\nos.setgroups([])\nos.setgid({UNPRIVILEGED})\nos.setuid({UNPRIVILEGED})\ntry:\n"
+    return run(START.replace("try:\n", become, 1), directory)

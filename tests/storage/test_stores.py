@@ -187,6 +187,17 @@ def test_a_deployment_comes_back_and_is_found_as_the_newest(tenant: Tenant, worl
         assert deployment_store.pools_with_work(tx) == {first.pool_id}
 
 
+def test_a_deployment_behind_another_of_its_environment_wakes_nobody(tenant: Tenant, world: World):
+    _, environment = tenant.somewhere_to_deploy()
+    first, _ = tenant.queue(environment), tenant.queue(environment)
+    assert take(world.rules, tenant.runner()) is not None
+    with world.database.read() as tx:
+        assert deployment_store.pools_with_work(tx) == set()
+    tenant.queue(tenant.somewhere_to_deploy()[1])
+    with world.database.read() as tx:
+        assert deployment_store.pools_with_work(tx) == {first.pool_id}
+
+
 def test_a_run_lease_is_stored_without_its_secret(tenant: Tenant, world: World):
     tenant.queue(tenant.somewhere_to_deploy()[1])
     runner = tenant.runner()

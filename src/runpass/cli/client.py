@@ -113,7 +113,7 @@ class ApiClient:
             answer = self._http.request(method, path, json=body, params=dict(query))
         except httpx2.TimeoutException as error:
             raise ControlPlaneError("the server did not answer in time") from error
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise ControlPlaneError(
                 f"the server cannot be reached at {self._url}",
                 hint=_why(error) or "is it running, and RUNPASS_URL right?",

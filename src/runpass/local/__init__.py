@@ -1,4 +1,5 @@
-"""Everything on one machine: a real OpenBao as a child process, beside server and runner.
+"""Everything on one machine: a real OpenBao, server and runner as child processes.
 
-Owns: finding, checking and running the OpenBao binary. Does not own: what is set up in it (`runpass.vault`).
+Owns: `demo` and `up`; finding, checking and running the OpenBao binary; starting our own programs. Does not own: what
+is set up in the Vault (`runpass.vault`), or what the programs do.
 """

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, ValidationError
 
-from runpass.errors import InvalidInput
 from runpass.protocol.wire import Record, invalid_input
 
 
@@ -145,9 +144,3 @@ class CredentialGrant(Record):
     name: str
     kind: CredentialKind
     value: VaultOidc
-
-
-def no_such_kind(kind: str) -> InvalidInput:
-    """Give the error for a `type` that this version does not know."""
-    known = ", ".join(member.value for member in CredentialKind)
-    return InvalidInput.of("type", f"must be one of {known}") if kind else InvalidInput.of("type", "is required")

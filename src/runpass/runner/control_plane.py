@@ -116,7 +116,7 @@ class ControlPlane:
         content = b"" if body is None else encode(body)
         try:
             answer = await self._http.post(path, content=content, headers=headers, **options)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise TemporaryFailure(f"The server does not answer ({type(error).__name__}).") from error
         if answer.is_success:
             return answer

@@ -1,6 +1,7 @@
 """The audit trail: who did what to what, when. Append-only; never a token, a secret or a value that was sent.
 
-Only records: an event is written in the very transaction of the change it speaks of. Its routes live in `access`.
+Only records: an event is written in the very transaction of the change it speaks of. No route reads it
+yet; those that will belong in `access`.
 """
 
 from collections.abc import Mapping

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from factories import vault_oidc
 from runpass.errors import InvalidInput
-from runpass.protocol.credentials import CredentialKind, VaultOidc, is_loopback, no_such_kind, parse
+from runpass.protocol.credentials import CredentialKind, VaultOidc, is_loopback, parse
 
 GOOD = {
     "address": "https://vault.example.com:8200",
@@ -171,8 +171,3 @@ def test_every_field_is_labelled_for_the_form():
         assert field.title, name
         assert field.description, name
         assert field.examples, name
-
-
-def test_an_unknown_kind_is_told_which_there_are():
-    assert no_such_kind("X").message == "type: must be one of VAULT_OIDC"
-    assert no_such_kind("").message == "type: is required"

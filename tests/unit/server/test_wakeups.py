@@ -107,6 +107,8 @@ def test_work_that_another_process_queued_is_found_and_one_failure_does_not_end_
         asked += 1
         if asked == 1:
             raise Unavailable("the database cannot be used right now")
+        if asked == 2:
+            raise ValueError("nobody thought of this")
         return {POOL}
 
     async def story(wakeups: Wakeups) -> None:
@@ -116,7 +118,7 @@ def test_work_that_another_process_queued_is_found_and_one_failure_does_not_end_
         looking.cancel()
 
     play(story)
-    assert asked == 2
+    assert asked == 3
 
 
 def test_nobody_is_kept_after_the_waiting():

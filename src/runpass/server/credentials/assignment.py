@@ -5,7 +5,7 @@ For each kind the nearest level that has any wins, so that a sub-project can rep
 
 from collections.abc import Iterable, Sequence
 
-from runpass.ids import CredentialId, ProjectId
+from runpass.ids import ProjectId
 from runpass.protocol.credentials import CredentialKind
 from runpass.server.credentials import store
 from runpass.server.credentials.model import StoredCredential
@@ -29,8 +29,3 @@ def effective(
 def credentials_of(tx: Transaction, path: Sequence[ProjectId]) -> tuple[StoredCredential, ...]:
     """Give the credentials that count for a project, as they are assigned now."""
     return effective(path, store.assigned_to(tx, path))
-
-
-def is_assigned(tx: Transaction, path: Sequence[ProjectId], credential_id: CredentialId) -> bool:
-    """Whether a project may use this credential now."""
-    return any(credential.id == credential_id for credential in credentials_of(tx, path))

@@ -1,8 +1,8 @@
 """`Database`: transactions on SQLite or PostgreSQL, opened for reading or for writing.
 
 SQLite runs in WAL mode with `synchronous=FULL`; a writing transaction begins with `BEGIN IMMEDIATE`, so that it
-waits for its turn at the start and can never fail to upgrade in the middle. One lock per process hands the turns out
-in order, which SQLite's own busy waiting does not.
+waits for its turn at the start and can never fail to upgrade in the middle. One lock per process hands the turns out:
+SQLite's own busy waiting sleeps and looks again, and may keep one thread waiting for very long.
 """
 
 import threading

@@ -22,6 +22,9 @@ async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
         except RunpassError as error:
             _log.warning("keeper.failed", code=error.code, message=error.message)
             continue
+        except Exception:  # noqa: BLE001 -- it goes on: without it no lost run would ever end
+            _log.exception("keeper.crashed")
+            continue
         for deployment in lost:
             _log.warning("deployment.runner_lost", deployment_id=str(deployment.id))
             wakeups.work_arrived(deployment.pool_id)

@@ -7,13 +7,15 @@ secret and the newest fencing token; a report that comes late, from a lease that
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from runpass.clock import Clock
-from runpass.errors import Conflict, StaleLease, Unauthenticated
+from runpass.errors import Conflict, StaleLease, Unauthenticated, Unavailable
 from runpass.ids import RunLeaseId, new_id
 from runpass.observability.metrics import RUNNERS_LOST
 from runpass.protocol.credentials import CredentialGrant
 from runpass.protocol.registration import Isolation
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Report
+from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Report
 from runpass.protocol.run_lease import HeartbeatAnswer, RunLease, Wish
 from runpass.protocol.wire import decode
 from runpass.secret import Secret
@@ -31,6 +33,7 @@ from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
 from runpass.server.tenancy.store import get_organization, get_project
 
+_log = structlog.get_logger(__name__)
 RUNNER_LOST = "runner lost"
 
 
@@ -190,11 +193,22 @@ def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
 
 
 def end_expired(rules: LeaseRules) -> list[Deployment]:
-    """End every lease whose deadline has passed: its deployment is an `INTERNAL_FAILURE`, "runner lost"."""
+    """End every lease whose deadline has passed: its deployment is an `INTERNAL_FAILURE`, "runner lost".
+
+    One that cannot be ended is told in the log and keeps no other from its end.
+    """
     now = rules.clock.now()
     with rules.database.read() as tx:
         expired = lease_store.expired_leases(tx, now)
-    return [lost for lease in expired if (lost := _lose(rules, lease, now)) is not None]
+    ended = []
+    for lease in expired:
+        try:
+            ended.append(_lose(rules, lease, now))
+        except Unavailable:
+            raise  # the next one would fare no better
+        except Exception:  # noqa: BLE001 -- what a run stored must not keep the others from their end
+            _log.exception("run_lease.not_ended", lease_id=str(lease.id))
+    return [deployment for deployment in ended if deployment is not None]
 
 
 def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
@@ -215,7 +229,7 @@ def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:
     steps = log_store.list_steps(tx, deployment.id)
     still_open = [step.name for step in steps if step.completed_at is None]
     for step in still_open[-1:] or [step.name for step in steps[-1:]]:
-        number = log_store.last_number(tx, deployment.id, step) + 1
+        number = min(log_store.last_number(tx, deployment.id, step) + 1, MAX_NUMBER)  # the run decided the last one
         sentence = f"{RUNNER_LOST}: it stopped sending heartbeats, so this deployment was ended"
         event = LogEvent(step=step, number=number, at=now, level=LogLevel.SYSTEM, message=sentence)
         log_store.save_events(tx, deployment.id, [event])

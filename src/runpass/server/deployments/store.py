@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, select, update
 
 from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, ProjectId
 from runpass.server.db.engine import Transaction
@@ -66,13 +66,9 @@ def take_next(tx: Transaction, pool_id: PoolId, project_id: ProjectId | None, no
 
     Two takers of the same environment are told apart by the partial unique index: the loser gets a `Conflict`.
     """
-    other = deployments.alias("occupying")
-    busy = (
-        select(other.c.id)
-        .where(other.c.environment_id == deployments.c.environment_id, other.c.status.in_(OCCUPYING))
-        .exists()
+    waiting = select(deployments.c.id).where(
+        deployments.c.status == "QUEUED", deployments.c.pool_id == pool_id, ~_environment_is_busy()
     )
-    waiting = select(deployments.c.id).where(deployments.c.status == "QUEUED", deployments.c.pool_id == pool_id, ~busy)
     if project_id is not None:
         waiting = waiting.where(deployments.c.project_id == project_id)
     oldest = waiting.order_by(deployments.c.id).limit(1).with_for_update(skip_locked=True)
@@ -90,8 +86,9 @@ def take_next(tx: Transaction, pool_id: PoolId, project_id: ProjectId | None, no
 
 
 def pools_with_work(tx: Transaction) -> set[PoolId]:
-    """Give the pools that have a queued deployment."""
-    query = select(deployments.c.pool_id).where(deployments.c.status == "QUEUED").distinct()
+    """Give the pools that have a queued deployment whose environment is free: one behind another wakes nobody."""
+    waiting = (deployments.c.status == "QUEUED") & ~_environment_is_busy()
+    query = select(deployments.c.pool_id).where(waiting).distinct()
     return {PoolId(pool) for pool in tx.execute(query).scalars()}
 
 
@@ -99,6 +96,14 @@ def move(tx: Transaction, deployment_id: DeploymentId, before: DeploymentStatus,
     """Change a deployment that is still in the state its caller saw; whether it was."""
     still = (deployments.c.id == deployment_id) & (deployments.c.status == before.value)
     return tx.execute(update(deployments).where(still).values(**values)).rowcount == 1
+
+
+def _environment_is_busy() -> ColumnElement[bool]:
+    other = deployments.alias("occupying")
+    # Written out, and not bound: only then does SQLite see that the partial index is enough.
+    occupying: BindParameter[Any] = bindparam("occupying", OCCUPYING, expanding=True, literal_execute=True)
+    same = other.c.environment_id == deployments.c.environment_id
+    return select(other.c.id).where(same, other.c.status.in_(occupying)).exists()
 
 
 def _of(environment_id: EnvironmentId) -> Select[Any]:

@@ -60,6 +60,9 @@ class Wakeups:
             except RunpassError as error:
                 _log.warning("wakeups.failed", code=error.code, message=error.message)
                 continue
+            except Exception:  # noqa: BLE001 -- it goes on: nobody else looks
+                _log.exception("wakeups.crashed")
+                continue
             for pool in pools:
                 self._wake(pool)
 

@@ -21,7 +21,6 @@ class Minted:
     jti: str
     kid: str
     audience: str
-    issued_at: datetime
     expires_at: datetime
 
 
@@ -55,7 +54,7 @@ class Minter:
         header = {"alg": key.algorithm, "kid": key.kid, "typ": "JWT"}
         signing_input = f"{_part(header)}.{_part(payload)}"
         token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
-        return Minted(Secret(token), jti, key.kid, audience, issued, expires)
+        return Minted(Secret(token), jti, key.kid, audience, expires)
 
 
 def _part(value: Mapping[str, object]) -> str:

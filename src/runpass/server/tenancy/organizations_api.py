@@ -54,6 +54,8 @@ class ChangePolicies(ApiModel):
 
 
 _COLUMNS = {"enable_oidc", "allow_clear_text_vault"}
+_CLEARABLE = {"max_ttl", "default_ttl"}
+"""Null takes these away; null for any other policy leaves it as it is."""
 
 
 @router.get("")
@@ -74,7 +76,8 @@ def change_policies(
     with db.write() as tx:
         organization = own_organization(tx, caller)
         columns: dict[str, Any] = {name: sent[name] for name in _COLUMNS if sent.get(name) is not None}
-        columns["policies"] = {**organization.policies, **{k: v for k, v in sent.items() if k not in _COLUMNS}}
+        others = {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
+        columns["policies"] = {**organization.policies, **{k: v for k, v in others.items() if k not in _COLUMNS}}
         store.update_organization(tx, organization.id, columns, clock.now())
         detail = {name: str(value).lower() for name, value in columns.items() if name in _COLUMNS}
         event = AuditEvent(
