@@ -8,7 +8,7 @@ from uuid import UUID
 from runpass.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient
 
 Answer = dict[str, Any]
 
@@ -27,11 +27,20 @@ PAGE = 1_000
 @contextmanager
 def connected() -> Iterator["ApiClient"]:
     """Give a client as the settings say."""
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient, Connection
     from runpass.cli.settings import access, load_settings
 
     settings = load_settings().settings
-    with ApiClient(settings, access(settings)) as api:
+    who = access(settings)
+    connection = Connection(
+        url=settings.url,
+        api_key_id=who.api_key_id,
+        api_key_secret=who.api_key_secret,
+        organization_id=None if who.organization_id is None else str(who.organization_id),
+        ca_bundle=settings.ca_bundle,
+        timeout_seconds=settings.timeout_seconds,
+    )
+    with ApiClient(connection) as api:
         yield api
 
 

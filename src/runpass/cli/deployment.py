@@ -12,7 +12,7 @@ from runpass.cli.output import print_json, print_rows
 from runpass.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient
 
 app = typer.Typer(help="Start, watch and stop deployments.")
 

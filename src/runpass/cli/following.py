@@ -10,13 +10,10 @@ from runpass.cli.output import print_pairs
 from runpass.cli.terminal import one_line, visible
 
 if TYPE_CHECKING:
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient
 
 Answer = dict[str, Any]
 SUCCESS: Final = "SUCCESS"
-FINAL: Final = frozenset(
-    {SUCCESS, "FAILURE", "TIMEOUT", "CANCELLED", "INTERNAL_FAILURE", "ABORTED", "SKIPPED", "NEVER_DEPLOYED"}
-)
 POLL_SECONDS: Final = 0.4
 _GUTTER: Final = {"system": "  * "}
 _USUAL_GUTTER: Final = "  | "
@@ -24,6 +21,8 @@ _USUAL_GUTTER: Final = "  | "
 
 def until_final(api: "ApiClient", deployment_id: str) -> Answer:
     """Wait until a deployment has ended; give it."""
+    from runpass.api_client import FINAL
+
     while True:
         found = _deployment(api, deployment_id)
         if found["status"] in FINAL:
@@ -79,6 +78,8 @@ class LogPrinter:
 
     def follow(self) -> Answer:
         """Print what there is and what comes, until the deployment has ended; give it."""
+        from runpass.api_client import FINAL
+
         while True:
             # The order matters: after the status is final nothing is added, so the look that follows misses nothing.
             found = _deployment(self._api, self._id)

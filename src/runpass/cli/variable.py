@@ -12,7 +12,7 @@ from runpass.cli.secret_files import read_secret
 from runpass.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient
 
 app = typer.Typer(help="List, set and delete variables.")
 

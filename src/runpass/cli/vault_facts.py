@@ -9,7 +9,7 @@ from runpass.cli.connecting import Answer, connected, identify
 from runpass.errors import ControlPlaneError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
-    from runpass.cli.client import ApiClient
+    from runpass.api_client import ApiClient
 
 
 @dataclass(frozen=True, slots=True)

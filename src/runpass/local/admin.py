@@ -1,29 +1,27 @@
-"""An organization's admin at the management API, as any client would be: HTTP Basic, env0's paths and fields."""
+"""An organization's admin at the management API: what the demo, `up`, the benchmarks and the tests ask of it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from threading import Event
 from typing import Any, Final
 
-import httpx2
-
+from runpass.api_client import FINAL, ApiClient, Connection
 from runpass.clock import SYSTEM_CLOCK
 from runpass.errors import ControlPlaneError
 from runpass.secret import Secret
 
-FINAL: Final = frozenset({"SUCCESS", "FAILURE", "TIMEOUT", "CANCELLED", "INTERNAL_FAILURE", "ABORTED"})
 _POLL_SECONDS: Final = 0.02
 _PATIENCE_SECONDS: Final = 60.0
 
 
-class Admin:
-    """Calls the management API with one API key."""
+class Admin(ApiClient):
+    """The API client with the guide's steps as methods."""
 
     def __init__(self, url: str, organization_id: str, key_id: str, key_secret: Secret) -> None:
-        auth = httpx2.BasicAuth(key_id, key_secret.reveal())
-        self._http = httpx2.Client(base_url=f"{url}/api", auth=auth, trust_env=False, timeout=30)
+        super().__init__(
+            Connection(url=url, api_key_id=key_id, api_key_secret=key_secret, organization_id=organization_id)
+        )
         self._key = (key_id, key_secret)
-        self.organization_id = organization_id
 
     def at(self, url: str) -> "Admin":
         """Give the same admin at another server of the same instance."""
@@ -35,20 +33,9 @@ class Admin:
         values = {"organizationId": self.organization_id, "apiKeyId": key_id, "apiKeySecret": key_secret.reveal()}
         return json.dumps(values)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def call(self, method: str, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
-        """Give the answer's JSON. Raises `ControlPlaneError` with the server's own sentence."""
-        answer = self._http.request(method, path, json=body)
-        if answer.is_error:
-            raise ControlPlaneError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
-        return answer.json() if answer.content else None
-
     def find(self, path: str, name: str) -> str | None:
         """Give the id of the thing of this name in a list, or None."""
-        found = self.call("GET", f"{path}?organizationId={self.organization_id}")
+        found = self.of_organization(path)
         return next((str(item["id"]) for item in found if item["name"] == name), None)
 
     def enable_oidc(self) -> None:
@@ -109,11 +96,21 @@ class Admin:
         steps: list[dict[str, Any]] = self.call("GET", f"/deployments/{deployment_id}/steps")
         return steps
 
+    def events(self, deployment_id: str, step: str) -> list[dict[str, Any]]:
+        """Give all log events of a step that are there now."""
+        found: list[dict[str, Any]] = []
+        cursor = "0"
+        while True:
+            page = self.one("GET", "/deployments", deployment_id, "steps", step, "log", startTime=cursor)
+            found += page["events"]
+            if not page["events"] or page["nextStartTime"] is None:
+                return found
+            cursor = page["nextStartTime"]
+
     def log(self, deployment_id: str) -> str:
         """Give a deployment's whole log as text, a heading for each step."""
         lines: list[str] = []
         for step in self.steps(deployment_id):
             lines.append(f"── {step['name']} ({step['status']})")
-            page = self.call("GET", f"/deployments/{deployment_id}/steps/{step['name']}/log")
-            lines.extend("   " + event["message"] for event in page["events"])
+            lines.extend("   " + event["message"] for event in self.events(deployment_id, step["name"]))
         return "\n".join(lines) + "\n"

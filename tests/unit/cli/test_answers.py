@@ -3,9 +3,8 @@
 import httpx2
 import pytest
 
-from runpass.cli.client import _error
+from runpass.api_client import FINAL, _error
 from runpass.cli.connecting import as_id, choose
-from runpass.cli.following import FINAL
 from runpass.cli.output import cell
 from runpass.cli.vault_facts import Named, facts, projects_with
 from runpass.errors import (

@@ -1,7 +1,11 @@
-"""The server as the command line sees it: one small HTTP client, answers as JSON objects, errors in our words."""
+"""The management API from outside: one small HTTP client, answers as JSON objects, errors in our words.
+
+What the command line and the programs of `local` call. It checks shapes as far as it needs to and knows no rule.
+"""
 
 import ssl
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -9,7 +13,6 @@ from urllib.parse import quote
 
 import httpx2
 
-from runpass.cli.settings import Access, ClientSettings
 from runpass.errors import (
     ConfigurationError,
     Conflict,
@@ -24,6 +27,7 @@ from runpass.errors import (
     Unauthenticated,
     Unavailable,
 )
+from runpass.secret import Secret
 
 Answer = dict[str, Any]
 """A JSON object with env0's field names."""
@@ -36,19 +40,37 @@ _MAX_MESSAGE: Final = 4_000
 _SERVER_ERROR: Final = 500
 
 
+FINAL: Final = frozenset(
+    {"SUCCESS", "FAILURE", "TIMEOUT", "CANCELLED", "INTERNAL_FAILURE", "ABORTED", "SKIPPED", "NEVER_DEPLOYED"}
+)
+"""The states that a deployment does not leave."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where a server is and who calls; without `organization_id` the server is asked for the key's own."""
+
+    url: str
+    api_key_id: str
+    api_key_secret: Secret
+    organization_id: str | None = None
+    ca_bundle: Path | None = None
+    timeout_seconds: float = 30.0
+
+
 class ApiClient:
     """An API key's view of a server. Every call raises the error that the server's answer means."""
 
-    def __init__(self, settings: ClientSettings, who: Access) -> None:
-        self._organization_id = None if who.organization_id is None else str(who.organization_id)
-        self._url = settings.url
+    def __init__(self, to: Connection) -> None:
+        self._organization_id = to.organization_id
+        self._url = to.url
         self._http = httpx2.Client(
-            base_url=settings.url,
-            auth=httpx2.BasicAuth(who.api_key_id, who.api_key_secret.reveal()),
-            verify=_tls(settings.url, settings.ca_bundle),
+            base_url=to.url,
+            auth=httpx2.BasicAuth(to.api_key_id, to.api_key_secret.reveal()),
+            verify=_tls(to.url, to.ca_bundle),
             trust_env=False,
             follow_redirects=False,
-            timeout=settings.timeout_seconds,
+            timeout=to.timeout_seconds,
         )
 
     def __enter__(self) -> Self:
@@ -57,6 +79,10 @@ class ApiClient:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     @property
@@ -98,6 +124,11 @@ class ApiClient:
     def provider_metadata(self) -> Answer:
         """Give the issuer's discovery document (OpenID Connect Discovery 1.0, section 4)."""
         return _object(_parsed(self._send("GET", "/.well-known/openid-configuration", None, {})))
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
+        """Give the JSON of any answer; `path` stands below `/api` and is sent as it is."""
+        answer = self._send(method, f"/api{path}", body, {})
+        return _parsed(answer) if answer.content else None
 
     def _ask(self, method: str, path: Sequence[str], body: object, query: Mapping[str, object]) -> Any:
         head, *segments = path
