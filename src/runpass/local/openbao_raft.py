@@ -6,7 +6,6 @@ and never shown, so what comes after needs a login that the stanza made.
 """
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any, Final, Literal
 
 from runpass.errors import ConfigurationError
 from runpass.local.openbao import OpenBao
+from runpass.private_files import replace_private
 from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 
@@ -72,7 +72,7 @@ class RaftOpenBao(OpenBao):
             directory.chmod(0o700)
         self._ensure_seal_key()
         config = self.directory / "openbao.json"
-        _write_private(config, json.dumps(self._config(), indent=2).encode())
+        replace_private(config, json.dumps(self._config(), indent=2).encode())
         self._launch(["server", f"-config={config.resolve()}"], self.directory)
         self._wait_until(self._is_set_up, "it was unsealed and set up")
 
@@ -84,7 +84,7 @@ class RaftOpenBao(OpenBao):
                 f"{self._data} holds data, but its seal key {self._seal_key} is missing",
                 hint="Restore the key; without it nobody can read the data. To begin anew, remove the directory.",
             )
-        _write_private(self._seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
+        replace_private(self._seal_key, secrets.token_bytes(SEAL_KEY_BYTES))
 
     def _config(self) -> dict[str, Any]:
         """Give OpenBao's configuration; the stanza for the first start does nothing at later ones."""
@@ -124,14 +124,3 @@ def _evaluated(data: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for name, value in data.items()
     }
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    """Write a file that only we can read, in one step."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)

@@ -13,6 +13,7 @@ import httpx2
 from runpass.clock import SYSTEM_CLOCK
 from runpass.errors import ConfigurationError
 from runpass.local.child import ChildProcess
+from runpass.private_files import replace_private
 
 START_SECONDS: Final = 20.0
 _POLL_SECONDS: Final = 0.02
@@ -89,11 +90,8 @@ def toml(settings: Mapping[str, Any]) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only we can read (0600), whatever stood there before."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    """Write a text file that only we can read."""
+    replace_private(path, text.encode())
 
 
 class LogFile:

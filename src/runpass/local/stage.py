@@ -15,6 +15,7 @@ from uuid import UUID
 from runpass.local.admin import Admin
 from runpass.local.openbao import DevOpenBao, find_binary, free_port, install_tool
 from runpass.local.programs import Program, server_is_ready, write_private
+from runpass.runner.kept_key import FILE_NAME
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings, load_settings
 from runpass.server.tenancy.founding import Founded, found_organization
@@ -80,7 +81,7 @@ class Stage:
             "drain_seconds": 2.0,
         }
         runner = stack.enter_context(Program(f"runner-{name}", values, self.root / "etc"))
-        runner.wait_until(lambda: state.is_dir() and any(state.iterdir()))
+        runner.wait_until((state / FILE_NAME).exists)
         self.runners.append(runner)
         return runner
 

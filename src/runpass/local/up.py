@@ -28,6 +28,7 @@ from runpass.local.progress import Progress
 from runpass.local.stage import MOUNT, ROLE, UID_BASE
 from runpass.protocol.registration import Isolation
 from runpass.runner.isolation import detect
+from runpass.runner.kept_key import FILE_NAME
 from runpass.secret import Secret
 from runpass.server.opening import open_parts, prepare_directory, secret_file
 from runpass.server.settings import load_settings
@@ -189,12 +190,11 @@ def _runner(stack: ExitStack, options: UpOptions, api: Admin) -> Program:
         "drain_seconds": 5.0,
     }
     token_file = options.data / "etc" / "join-token"
-    has_joined = state.is_dir() and any(state.iterdir())
-    if not has_joined:
+    if not (state / FILE_NAME).exists():
         write_private(token_file, api.join_token(uses=1).reveal())
         values["join_token_file"] = token_file
     runner = stack.enter_context(Program("runner", values, options.data / "etc"))
-    runner.wait_until(lambda: state.is_dir() and any(state.iterdir()))
+    runner.wait_until((state / FILE_NAME).exists)
     token_file.unlink(missing_ok=True)
     return runner
 

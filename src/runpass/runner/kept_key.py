@@ -1,10 +1,9 @@
 """The runner's key between two starts: a file only its owner can read."""
 
-import contextlib
-import os
 from pathlib import Path
 
 from runpass.errors import ConfigurationError, InvalidInput
+from runpass.private_files import replace_private
 from runpass.protocol.registration import Registered
 from runpass.protocol.wire import Record, decode, encode
 
@@ -32,16 +31,8 @@ def load(state_dir: Path, url: str) -> Registered | None:
 
 def keep(state_dir: Path, url: str, registered: Registered) -> None:
     """Write the key so that a crash leaves either the old file or the new one."""
-    path, fresh = state_dir / FILE_NAME, state_dir / f".{FILE_NAME}.new"
     try:
-        with contextlib.suppress(FileNotFoundError):
-            fresh.unlink()
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(encode(KeptKey(url=url, registered=registered)))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_private(state_dir / FILE_NAME, encode(KeptKey(url=url, registered=registered)))
     except OSError as error:
         raise ConfigurationError(f"the runner key cannot be kept in {state_dir}: {error.strerror}") from error
 
