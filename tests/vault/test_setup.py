@@ -194,26 +194,38 @@ def test_an_issuer_that_the_vault_cannot_reach_is_told(vault_root, facts):
     assert caught.value.vault_error == "error checking jwks URL"
 
 
-@pytest.mark.parametrize("depth", [0, 2])
-def test_the_printed_commands_do_the_same(depth, openbao, vault_root, facts, tmp_path):
-    state = guide(replace(facts, namespace="/".join([f"of-{facts.mount}", "child"][:depth])))
-    script = as_bao_commands(state, str(find_binary()))
-    run = subprocess.run(
-        ["sh", "-e"],
-        input=script,
+def run_printed(openbao, state, home):
+    return subprocess.run(
+        ["sh"],
+        input=as_bao_commands(state, str(find_binary())),
         env={
             "BAO_ADDR": openbao.address,
             "BAO_TOKEN": openbao.root_token.reveal(),
             "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
+            "HOME": str(home),
         },
         capture_output=True,
         text=True,
         check=False,
         timeout=30,
     )
+
+
+@pytest.mark.parametrize("depth", [0, 2])
+def test_the_printed_commands_do_the_same(depth, openbao, vault_root, facts, tmp_path):
+    state = guide(replace(facts, namespace="/".join([f"of-{facts.mount}", "child"][:depth])))
+    run = run_printed(openbao, state, tmp_path)
     assert run.returncode == 0, run.stderr
     assert plan(vault_root, state) == ()
+
+
+def test_the_printed_commands_do_not_take_over_an_auth_method_of_somebody_else(openbao, vault_root, facts, tmp_path):
+    setup(vault_root, guide(facts))
+    ours = vault_root.read(f"auth/{facts.mount}/config").data
+    run = run_printed(openbao, guide(replace(facts, issuer="https://other.example/")), tmp_path)
+    assert run.returncode != 0
+    assert "already in use" in run.stderr
+    assert vault_root.read(f"auth/{facts.mount}/config").data == ours
 
 
 def test_the_requests_do_the_same(vault_root, facts, unique):

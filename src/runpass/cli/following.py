@@ -37,7 +37,7 @@ def print_deployment(found: Answer) -> None:
         "Id": found["id"],
         "Status": found["status"],
         "Failed step": found.get("failedStep"),
-        "Error": found.get("error"),
+        "Error": found.get("error") if found.get("error") != refusal.get("reason") else None,
         "Refused because": refusal.get("reason"),
         "Vault said": refusal.get("vaultError"),
         "Hint": refusal.get("hint"),

@@ -63,6 +63,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    epilog="Commands that talk to a server read RUNPASS_URL and RUNPASS_API_KEY_FILE: see docs/reference/settings.md.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 
@@ -105,8 +106,8 @@ def _report(error: RunpassError) -> int:
     said = getattr(error, "vault_error", None)
     if said:
         typer.echo(f"vault said: {one_line(said)}", err=True)
-    if error.hint:
-        typer.echo(f"hint: {one_line(error.hint)}", err=True)
+    for line in error.hint.split("\n") if error.hint else ():
+        typer.echo(f"hint: {one_line(line)}", err=True)
     return exit_code(error)
 
 

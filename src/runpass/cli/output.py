@@ -1,6 +1,7 @@
 """What commands print: JSON for programs, tables and pairs for people. Everything untrusted goes through `terminal`."""
 
 import json
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -24,13 +25,14 @@ def print_rows(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) ->
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in columns:
-        table.add_column(heading, overflow="fold")
+    for heading, key in columns.items():
+        is_id = key.lower().endswith("id")  # an id that is broken over two lines cannot be copied
+        table.add_column(heading, overflow="ignore" if is_id else "fold", no_wrap=is_id)
     for row in rows:
         table.add_row(*(Text(cell(row.get(key))) for key in columns.values()))
-    console.print(table, width=None if console.is_terminal else _WIDE)
+    console.print(table)
 
 
 def print_pairs(pairs: Mapping[str, Any] | Sequence[tuple[str, Any]]) -> None:

@@ -36,7 +36,7 @@ def setup(  # noqa: PLR0913 -- one parameter for each option
     mount: Annotated[str, typer.Option(help="Path of the JWT auth method, without auth/.")] = "jwt",
     kv_path: Annotated[str, typer.Option(help="KV engine that runs may read.")] = KV_PATH,
     kv_version: Annotated[int, typer.Option(min=1, max=2, help="The KV engine's version.")] = 2,
-    policy: Annotated[str, typer.Option(help="Policy to make.")] = "runpass-read",
+    policy: Annotated[str, typer.Option(help="Policy to make; empty: named after the KV engine.")] = "",
     credential: Annotated[
         str | None, typer.Option(help="Credential, by name or id: the server tells the facts that follow.")
     ] = None,

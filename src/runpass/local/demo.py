@@ -136,6 +136,8 @@ def _set_the_stage(stack: ExitStack, progress: Progress, result: Result) -> Cast
             stage.start_runner(stack, acme, f"acme-{number + 1}")
         stage.start_runner(stack, globex, "globex-1")
         say(detected.why)
+        if detected.kind is Isolation.NONE:
+            say("Runs are not kept apart here: fine for a demo, not for secrets that matter.")
     return Cast(stage, openbao, acme, globex)
 
 

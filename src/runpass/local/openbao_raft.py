@@ -100,7 +100,6 @@ class RaftOpenBao(OpenBao):
             "seal": [{"static": seal}],
             "api_addr": self.address,
             "cluster_addr": f"https://127.0.0.1:{self.port + 1}",
-            "disable_mlock": True,
             "ui": False,
             **({"initialize": [{"setup": {"request": requests}}]} if requests else {}),
         }

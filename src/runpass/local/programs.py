@@ -60,7 +60,7 @@ class Program:
         """Wait until ready; raises `ConfigurationError` with the end of the program's output when it ends first."""
         deadline = SYSTEM_CLOCK.monotonic() + START_SECONDS
         pause = Event()
-        while not is_ready():
+        while self.has_ended or not is_ready():  # its end comes first: somebody else may answer on its port
             if self.has_ended or SYSTEM_CLOCK.monotonic() > deadline:
                 said = "\n".join(self._child.last_lines[-5:])
                 raise ConfigurationError(f"the {self.name} did not start", hint=f"The end of its output:\n{said}")

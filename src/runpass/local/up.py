@@ -11,6 +11,8 @@ import json
 import os
 import secrets
 import signal
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,6 +82,7 @@ def run_up(options: UpOptions) -> int:
 
 
 def _start(stack: ExitStack, progress: Progress, options: UpOptions) -> list[Program]:
+    _check_ports(options)
     with progress.step("server", "Start the server: issuer and control plane") as say:
         admin = _found(options)
         server = stack.enter_context(Program("server", _server_values(options), options.data / "etc"))
@@ -94,11 +97,29 @@ def _start(stack: ExitStack, progress: Progress, options: UpOptions) -> list[Pro
     with progress.step("runner", "Start the runner") as say:
         detected = detect(UID_BASE)
         if detected.kind is Isolation.NONE and not options.allow_unisolated:
-            say(f"no jobs are run: {detected.why}. Give --allow-unisolated to run them all the same.")
+            say(f"NO JOBS ARE RUN. {detected.why} Give --allow-unisolated to run them all the same.")
             return [server]
         runner = _runner(stack, options, api)
         say(detected.why)
     return [server, runner]
+
+
+def _check_ports(options: UpOptions) -> None:
+    """Raise before anything is made when a port is taken: whoever answers there would be told our API key."""
+    wanted = {
+        options.port: "--port",
+        options.openbao_port: "--openbao-port",
+        options.openbao_port + 1: "--openbao-port, which takes the next one too",
+    }
+    for port, option in wanted.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise ConfigurationError(
+                    f"port {port} is used by another program", hint=f"choose one with {option}"
+                ) from error
 
 
 def _server_values(options: UpOptions) -> dict[str, Any]:
@@ -245,10 +266,11 @@ def _tell(progress: Progress, options: UpOptions) -> None:
     address = f"http://127.0.0.1:{options.openbao_port}"
     password = options.keys / "openbao-operator.password"
     progress.heading("Ready. To use it from another terminal:")
+    progress.plain(f'export PATH="{Path(sys.executable).parent}:$PATH"')
     progress.plain(f"export RUNPASS_URL=http://127.0.0.1:{options.port} RUNPASS_API_KEY_FILE={options.keys}/admin.json")
     progress.plain("runpass project list")
     progress.heading("To store a secret in OpenBao, as its operator:")
     progress.plain(f"export BAO_ADDR={address}")
     progress.plain(f"bao login -method=userpass username={OPERATOR} password=- < {password}")
     progress.plain(f"bao kv put -mount={KV_PATH} app password=...")
-    progress.plain("Ctrl-C stops everything; the next start finds it again.")
+    progress.heading("Ctrl-C stops everything; the next start finds it again.")

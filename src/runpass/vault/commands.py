@@ -11,8 +11,9 @@ from runpass.vault.desired import DesiredState, config_path, namespace_requests,
 def as_bao_commands(state: DesiredState, binary: str = "bao") -> str:
     """Give a shell script that makes `state` with the operator's own token and address (`BAO_ADDR`, `BAO_TOKEN`).
 
-    Written for an empty Vault: enabling what is enabled already fails, and the script goes on with the next command.
-    Both command lines, `bao` and `vault`, know every command in it.
+    Written for an empty Vault. SECURITY: it stops at the first command that fails, such as enabling what is there
+    already: going on would take over an auth method that trusts somebody else. It runs in a subshell, so that pasting
+    it does not end the shell it is pasted into. Both command lines, `bao` and `vault`, know every command in it.
     """
     here = state.namespace
     blocks = [
@@ -31,7 +32,7 @@ def as_bao_commands(state: DesiredState, binary: str = "bao") -> str:
         _command(binary, here, "policy", "write", policy.name, "-") + _heredoc(policy.text) for policy in state.policies
     ]
     blocks += [_write(binary, here, role_path(state, role), role.parameters()) for role in state.roles]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(["(\nset -eu", *blocks, ")"]) + "\n"
 
 
 def _write(binary: str, namespace: str, path: str, parameters: Mapping[str, Any]) -> str:

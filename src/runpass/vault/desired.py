@@ -157,7 +157,8 @@ class Guide:
     mount: str = "jwt"
     kv_path: str = KV_PATH
     kv_version: Literal[1, 2] = 2
-    policy_name: str = "runpass-read"
+    policy_name: str = ""
+    """Empty: named after the KV engine, so that two engines never share a policy."""
     namespace: str = ""
     token_explicit_max_ttl: timedelta = EXPLICIT_MAX_TTL
 
@@ -172,7 +173,8 @@ def guide(facts: Guide) -> DesiredState:
     if facts.project_ids:
         claims["projectId"] = tuple(sorted(str(project) for project in facts.project_ids))
     kv_path = paths.checked(facts.kv_path, "KV path")
-    policy = Policy(name=_name(facts.policy_name, "policy"), text=read_policy(kv_path, facts.kv_version))
+    policy_name = facts.policy_name or f"runpass-read-{kv_path.replace('/', '-')}"
+    policy = Policy(name=_name(policy_name, "policy"), text=read_policy(kv_path, facts.kv_version))
     role = Role(
         name=_name(facts.role_name, "role"),
         user_claim="environmentId",

@@ -68,7 +68,7 @@ def test_requests_come_in_an_order_that_works():
         ("a/b", "sys/auth/jwt"),
         ("a/b", "auth/jwt/config"),
         ("a/b", "sys/mounts/secrets-for-runpass"),
-        ("a/b", "sys/policies/acl/runpass-read"),
+        ("a/b", "sys/policies/acl/runpass-read-secrets-for-runpass"),
         ("a/b", "auth/jwt/role/deploy"),
     ]
 
@@ -197,7 +197,9 @@ def test_commands_are_quoted_and_their_json_is_what_is_asked_for():
     auth = AuthMount(path="team's jwt", config=config, description="$HOME; rm -rf '")
     policy = Policy(name="p", text='# END\nEND\nEND_\npath "x" {}')
     script = as_bao_commands(replace(guide(FACTS), auth=auth, policies=(policy,), namespace="a b"), "/opt/b ao")
-    first, *_ = script.split("\n\n")
+    start, first, *_ = script.split("\n\n")
+    assert start == "(\nset -eu"
+    assert script.endswith("\n)\n")
     assert shlex.split(first) == ["/opt/b ao", "namespace", "create", "a b"]
     enable = next(line for line in script.splitlines() if " auth enable " in line)
     assert shlex.split(enable)[3:] == ["-namespace=a b", "-path=team's jwt", "-description=$HOME; rm -rf '", "jwt"]
