@@ -1,13 +1,15 @@
 """What the database itself refuses, whoever asks."""
 
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from factories import Tenant, World
-from runpass.errors import Conflict
+from runpass.errors import Conflict, RunpassError
 from runpass.ids import AssignmentId, RunLeaseId, new_id
 from runpass.server.credentials.model import Assignment
 from runpass.server.credentials.store import insert_assignment
@@ -17,6 +19,7 @@ from runpass.server.db.schema.issuer import signing_keys
 from runpass.server.db.schema.templates import template_projects
 from runpass.server.db.schema.variables import variables
 from runpass.server.deployments.run_leases import take
+from runpass.server.http.errors import status_of
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.store import insert_key
 from runpass.server.runners.store import pool_id
@@ -37,8 +40,25 @@ from runpass.server.variables.store import insert_variable
 )
 def test_a_variable_has_exactly_the_one_value_that_its_kind_wants(tenant: Tenant, database: Database, columns: dict):
     made = tenant.variable(VariableScope.GLOBAL, tenant.id, "NAME", "clear")
-    with pytest.raises(Conflict), database.write() as tx:
+    with pytest.raises(RunpassError, match="one_value") as error, database.write() as tx:
         tx.execute(update(variables).where(variables.c.id == made.id).values(**columns))
+    assert status_of(error.value) == 500  # a mistake of ours, which no caller could mend
+    assert "clear" not in "".join(traceback.format_exception(error.value)).replace(made.name, "")
+
+
+def test_a_row_without_what_it_needs_is_a_mistake_of_ours_too(tenant: Tenant, database: Database):
+    half = _half_a_deployment(tenant)
+    with pytest.raises(RunpassError, match="started_by") as error, database.write() as tx:
+        tx.execute(deployments.insert().values(id=new_id(), **half))
+    assert status_of(error.value) == 500
+
+
+def _half_a_deployment(tenant: Tenant) -> dict[str, Any]:
+    _, environment = tenant.somewhere_to_deploy()
+    made = tenant.queue(environment)
+    names = ("organization_id", "project_id", "environment_id", "template_id", "pool_id", "type", "status")
+    left = ("comment", "revision", "timeout_seconds", "inputs_sealed", "queued_at")
+    return {name: getattr(made, name) for name in (*names, *left)}
 
 
 def test_a_place_has_one_variable_of_a_name_and_type(tenant: Tenant, world: World):

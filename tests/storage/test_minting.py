@@ -72,6 +72,23 @@ def test_the_token_of_the_job_never_names_a_credential(tenant: Tenant, passport:
     assert "credentialId" not in claims(passport.issue(holder(runner, lease), ForJob()))
 
 
+def test_a_credential_in_clear_text_gets_no_token_once_the_policy_is_taken_back(
+    tenant: Tenant, world: World, passport: Passport
+):
+    def permit(*, clear_text: bool) -> None:
+        with world.database.write() as tx:
+            update_organization(tx, tenant.id, {"allow_clear_text_vault": clear_text}, world.clock.now())
+
+    permit(clear_text=True)
+    project, runner, lease = taken(tenant)
+    credential = tenant.credential(name="in the clear", address="http://vault.example.com:8200")
+    tenant.assign(credential, project)
+    passport.issue(holder(runner, lease), ForCredential(credential_id=credential.id))
+    permit(clear_text=False)
+    with pytest.raises(Forbidden, match="the credential in the clear"):
+        passport.issue(holder(runner, lease), ForCredential(credential_id=credential.id))
+
+
 def test_a_credential_that_is_not_assigned_gets_no_token(tenant: Tenant, world: World, passport: Passport):
     project, runner, lease = taken(tenant)
     assigned, unassigned = tenant.credential(name="a"), tenant.credential(name="b")

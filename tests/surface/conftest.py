@@ -24,7 +24,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     settings = ServerSettings(
         data_dir=directory,
         master_key=Secret(MASTER_KEY.hex()),
-        max_body_bytes=65_536,
+        max_body_bytes=4_194_304,
         long_poll_seconds=0,
         lease_seconds=600,
     )

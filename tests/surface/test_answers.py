@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -145,11 +146,11 @@ def test_text_that_no_database_can_hold_is_refused_or_made_storable(server: Serv
                     assert answer.status_code < 500, (ask.route, place, odd, answer.text)
 
 
-@pytest.mark.parametrize("content", [b"x" * 65_537, b"x" * 1_000_000], ids=["just too large", "far too large"])
+@pytest.mark.parametrize("content", [b"x" * 4_194_305, b"x" * 6_000_000], ids=["just too large", "far too large"])
 def test_a_body_that_is_too_large_is_413_whether_declared_or_not(server: Server, content: bytes):
     def chunks() -> Iterator[bytes]:
-        for start in range(0, len(content), 10_000):
-            yield content[start : start + 10_000]
+        for start in range(0, len(content), 500_000):
+            yield content[start : start + 500_000]
 
     for ask in asks(server.ours):
         if ask.body is None and ask.route.startswith("GET"):
@@ -161,7 +162,7 @@ def test_a_body_that_is_too_large_is_413_whether_declared_or_not(server: Server,
 def test_a_body_of_just_the_largest_size_is_read(server: Server):
     ask = next(ask for ask in asks(server.ours) if ask.route == "POST /api/projects")
     text = json.dumps(ask.body)
-    assert raw(server, ask, text + " " * (65_536 - len(text))).status_code == 201
+    assert raw(server, ask, text + " " * (4_194_304 - len(text))).status_code == 201
 
 
 @pytest.mark.parametrize("declared", ["-1", "1e3", "canary", "²", ""])
@@ -232,6 +233,54 @@ def test_a_crash_is_answered_and_ends_there(server: Server):
         tx.exec_driver_sql("UPDATE runners SET isolation = 'unknown'")
     door = next(ask for ask in asks(server.ours) if ask.route == "POST /runner/v1/run-leases")
     assert envelope(door.send(server.client), 500)["code"] == "internal"
+
+
+def test_a_body_full_of_mistakes_is_answered_with_a_few_of_them_and_soon(server: Server):
+    by_route = {ask.route: ask for ask in asks(server.ours)}
+    key, many = by_route["POST /api/api-keys"], by_route["POST /api/configuration"]
+    door = next(ask for ask in asks(server.ours) if ask.route.endswith("/report"))
+    deploy = by_route["POST /api/environments/{environment_id}/deployments"]
+    bodies = [
+        (key, replaced(key.body, ("permissions", "projectsPermissions"), [1] * 2_000_000)),
+        (key, replaced(key.body, ("permissions", "projectsPermissions"), [{}] * 200)),
+        (many, [{}] * 100),
+        (many, [1] * 2_000_000),
+        (deploy, {**deploy.body, "configurationChanges": [1] * 2_000_000}),
+        (door, {**door.body, "steps": [{}] * 1_000, "events": [{}] * 1_000}),
+        (door, {**door.body, "steps": [1] * 1_000_000, "events": [1] * 1_000_000}),
+    ]
+    for ask, body in bodies:
+        begun = time.monotonic()
+        answer = raw(server, ask, json.dumps(body, separators=(",", ":")))
+        told = envelope(answer, 422)
+        assert len(told["errors"]) <= 20, ask.route
+        assert len(answer.content) < 10_000, ask.route
+        assert time.monotonic() - begun < 2, ask.route
+        if len(told["errors"]) == 20:
+            assert re.search(r"; and \d+ more$", told["message"]), told["message"]
+
+
+def test_a_method_that_the_client_made_up_is_neither_a_label_nor_in_the_log(server: Server):
+    with structlog.testing.capture_logs() as logs:
+        for number in range(3):
+            server.client.request(f"{CANARY}{number}".upper(), "/api/projects")
+    assert [entry["method"] for entry in logs if entry["event"] == "request"] == ["other"] * 3
+    assert CANARY.upper() not in server.client.get("/metrics").text.upper()
+
+
+@pytest.mark.parametrize("said", ["2", "0", "", "canary"])
+def test_a_runner_of_another_protocol_is_told_so_at_every_door(server: Server, said: str):
+    for ask in asks(server.ours):
+        if RUNNER_DOOR in ask.route and not ask.route.endswith("/register"):
+            answer = ask.send(server.client, {"Runpass-Protocol": said})
+            body = envelope(answer, 409)
+            assert "another protocol" in body["message"]
+            assert CANARY not in answer.text
+
+
+def test_a_runner_that_names_the_right_protocol_is_served(server: Server):
+    door = next(ask for ask in asks(server.ours) if ask.route.endswith("/heartbeat"))
+    assert door.send(server.client, {"Runpass-Protocol": "1"}).status_code == 200
 
 
 def test_documents_are_cacheable_and_know_their_tag(server: Server):

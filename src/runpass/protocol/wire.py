@@ -1,9 +1,23 @@
 """`Record`: the base of every message, and the two functions that put one on the wire and take it off."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from functools import cache
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from annotated_types import MaxLen
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from runpass.errors import FieldError, InvalidInput, InvalidJson
@@ -16,7 +30,48 @@ def to_camel(name: str) -> str:
     return head + "".join(part[:1].upper() + part[1:] for part in tail)
 
 
-class Record(BaseModel):
+class Bounded(BaseModel):
+    """The base of whatever comes from outside: a list beyond its `max_length` costs no more than one of just that."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cut(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        found = ((name, values.get(name), limit) for name, limit in _limits(cls))
+        long = {name: value[: limit + 1] for name, value, limit in found if isinstance(value, list)}
+        return {**values, **long} if long else values
+
+
+def cut(limit: int) -> BeforeValidator:
+    """Shorten a list to one item too many: enough to be refused, and the others are not looked at one by one."""
+    return BeforeValidator(lambda value: value[: limit + 1] if isinstance(value, list) else value)
+
+
+@cache
+def _limits(kind: type[BaseModel]) -> tuple[tuple[str, int], ...]:
+    found = []
+    for name, field in kind.model_fields.items():
+        limit = _limit(field.annotation, *field.metadata)
+        if limit is not None:
+            found += [(name, limit), (field.alias or name, limit)]
+    return tuple(found)
+
+
+def _limit(annotation: Any, *metadata: Any) -> int | None:
+    """Give the `max_length` of a field, also of one that may be null."""
+    for item in metadata:
+        if isinstance(item, MaxLen):
+            return item.max_length
+        if isinstance(item, FieldInfo):
+            return _limit(None, *item.metadata)
+    if get_origin(annotation) in {Annotated, Union, UnionType}:
+        parts = (_limit(part, *getattr(part, "__metadata__", ())) for part in get_args(annotation))
+        return next((limit for limit in parts if limit is not None), None)
+    return None
+
+
+class Record(Bounded):
     """A frozen message. Fields are snake_case here and camelCase in JSON; unknown fields are ignored."""
 
     model_config = ConfigDict(
@@ -30,6 +85,8 @@ class Record(BaseModel):
 
 R = TypeVar("R", bound=BaseModel)
 NOT_JSON = "the body is not valid JSON"
+MOST_ERRORS = 20
+"""Errors that one answer names; of the others it says how many there are."""
 
 
 def _storable(value: str) -> str:
@@ -47,6 +104,8 @@ Storable = AfterValidator(_storable)
 """For text that comes from a run: whatever it holds, it can be kept."""
 Text = Annotated[str, Field(max_length=4096), Storable]
 Name = Annotated[str, Field(min_length=1, max_length=255), Storable]
+FencingToken = Annotated[int, Field(ge=0, le=2_147_483_647)]
+"""What the database's whole numbers hold."""
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
@@ -69,12 +128,16 @@ def decode(kind: type[R], body: bytes) -> R:
 
 
 def invalid_input(error: ValidationError, *, prefix: str = "") -> InvalidInput:
-    """Turn Pydantic's errors into ours: all fields at once, no `input`, no `ctx`."""
-    found = tuple(
-        FieldError(_where(detail, prefix), sentence(detail))
-        for detail in error.errors(include_url=False, include_context=True, include_input=False)
-    )
-    return InvalidInput("; ".join(f"{item.field}: {item.message}" for item in found), found)
+    """Turn Pydantic's errors into ours: all fields at once up to `MOST_ERRORS`, no `input`, no `ctx`."""
+    details = error.errors(include_url=False, include_context=True, include_input=False)
+    found = tuple(FieldError(_where(detail, prefix), sentence(detail)) for detail in details[:MOST_ERRORS])
+    return InvalidInput(summary(found, len(details)), found)
+
+
+def summary(found: Sequence[FieldError], total: int) -> str:
+    """Say what is wrong with the first fields, and how many more there are."""
+    said = "; ".join(f"{item.field}: {item.message}" for item in found[:MOST_ERRORS])
+    return said if total <= MOST_ERRORS else f"{said}; and {total - MOST_ERRORS} more"
 
 
 def _where(detail: ErrorDetails, prefix: str) -> str:

@@ -1,7 +1,9 @@
 """Opening the server's parts, in order, each with a sentence when it cannot: directory, master key, database, keys."""
 
 import os
+import secrets
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,14 +128,26 @@ def secret_file(path: Path, size_bytes: int, what: str) -> bytes:
 
 
 def _create(path: Path, content: bytes) -> None:
+    """Make a file that is whole from the first moment it can be seen: written aside, then put into its place."""
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return  # another process was faster, and its file is as good
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):  # another process was faster, and its file is as good
+            os.link(aside, path)
+        _sync_directory(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _master_key(settings: ServerSettings) -> bytes:

@@ -88,7 +88,7 @@ class ServerSettings(BaseModel):
     )
     workers: int = Field(default=1, ge=1, le=64, description="Server processes; more than one wants PostgreSQL.")
     max_body_bytes: int = Field(
-        default=4_194_304, ge=65_536, le=67_108_864, description="Largest request body that is read."
+        default=4_194_304, ge=4_194_304, le=67_108_864, description="Largest request body that is read."
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 

@@ -122,7 +122,7 @@ def test_a_server_may_listen_for_others_when_somebody_ends_tls(options: dict[str
     assert settings.listen_host == "0.0.0.0"  # noqa: S104
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost", "x.localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
 def test_this_machine_alone_needs_no_tls(host: str):
     assert load(listen_host=host, public_url="http://localhost:1").listen_host == host
 

@@ -161,7 +161,10 @@ def test_http_to_another_machine_is_clear_text(address: str, is_clear_text: bool
     assert vault_oidc(address=address).is_clear_text is is_clear_text
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "192.168.0.1", "example.localhost.com", "::", "localhost."])  # noqa: S104
+@pytest.mark.parametrize(
+    "host",
+    ["", "0.0.0.0", "192.168.0.1", "example.localhost.com", "::", "localhost.", "x.localhost"],  # noqa: S104
+)
 def test_what_is_not_surely_this_machine_is_not(host: str):
     assert not is_loopback(host)
 

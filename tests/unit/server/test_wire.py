@@ -1,5 +1,6 @@
 """What is said about a wrong message: a sentence for each field, and never what was sent."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
 
@@ -130,3 +131,25 @@ def test_a_text_may_have_lines_but_no_nul():
     assert Body.model_validate({"text": "a\nb\t"}).text == "a\nb\t"
     with pytest.raises(ValidationError):
         Body.model_validate({"text": "a\x00"})
+
+
+class Many(Record):
+    """A list with a limit, also where it may be null."""
+
+    numbers: Annotated[tuple[int, ...], Field(max_length=30)] | None = None
+
+
+def test_of_many_errors_the_first_are_named_and_the_others_counted():
+    with pytest.raises(InvalidInput) as error:
+        decode(Many, json.dumps({"numbers": ["x"] * 25}).encode())
+    assert len(error.value.errors) == 20
+    assert error.value.message.endswith("numbers.19: must be a whole number; and 5 more")
+
+
+def test_a_list_beyond_its_limit_costs_no_more_than_one_of_just_that():
+    with pytest.raises(InvalidInput) as error:
+        decode(Many, json.dumps({"numbers": ["x"] * 100_000}).encode())
+    assert error.value.message.endswith("and 11 more")
+    with pytest.raises(InvalidInput, match="numbers: has more than 30 items"):
+        decode(Many, json.dumps({"numbers": [1] * 31}).encode())
+    assert decode(Many, json.dumps({"numbers": [1] * 30}).encode()).numbers == (1,) * 30

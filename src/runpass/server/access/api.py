@@ -5,6 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import Field
 
 from runpass.errors import NotFound
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId
@@ -32,7 +33,7 @@ class KeyPermissions(ApiModel):
     """What a key may do."""
 
     organization_role: OrganizationRole
-    projects_permissions: tuple[ProjectPermission, ...] = ()
+    projects_permissions: Annotated[tuple[ProjectPermission, ...], Field(max_length=200)] = ()
 
 
 class CreateApiKey(ApiModel):

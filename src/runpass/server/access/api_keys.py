@@ -4,10 +4,12 @@ import base64
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+
+import structlog
 
 from runpass.clock import Clock
-from runpass.errors import Unauthenticated
+from runpass.errors import Conflict, Unauthenticated, Unavailable
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
 from runpass.secret import Secret
 from runpass.server.access import store
@@ -18,6 +20,7 @@ from runpass.server.access.store import ApiKey
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Database, Transaction
 
+_log = structlog.get_logger(__name__)
 _NOBODY = digest(new_bearer("nobody"))
 _TOUCH_EVERY = timedelta(minutes=1)
 
@@ -85,9 +88,17 @@ def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
     key = found[0]
     now = clock.now()
     if key.last_used_at is None or now - key.last_used_at > _TOUCH_EVERY:
+        _note_use(database, key, now)
+    return Actor(key.id, key.name, key.organization_id, key.organization_role, key.project_roles)
+
+
+def _note_use(database: Database, key: ApiKey, now: datetime) -> None:
+    """Note that a key was used, if that can be written now: whoever only reads needs no more than to read."""
+    try:
         with database.write() as tx:
             store.touch_api_key(tx, key.id, now)
-    return Actor(key.id, key.name, key.organization_id, key.organization_role, key.project_roles)
+    except (Unavailable, Conflict) as error:
+        _log.warning("api_key.use_not_noted", code=error.code, message=error.message)
 
 
 def _basic(authorization: str) -> tuple[str, Secret]:

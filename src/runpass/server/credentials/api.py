@@ -22,7 +22,7 @@ from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.wire import ApiModel, Moment, Name
 from runpass.server.tenancy.lookup import own_organization, project_for
 from runpass.server.tenancy.model import Project
-from runpass.server.tenancy.store import get_project
+from runpass.server.tenancy.store import get_project, list_projects
 
 router = APIRouter(prefix="/credentials", tags=["Credentials"])
 
@@ -86,8 +86,14 @@ def list_all(
     if organization_id != caller.organization_id:
         raise NotFound("there is no such organization")
     with db.read() as tx:
-        found = [(item, _scope(tx, caller, item)) for item in store.list_credentials(tx, caller.organization_id)]
-    return [_answer(item) for item, scope in found if caller.may(Permission.VIEW_CREDENTIALS, scope)]
+        found = store.list_credentials(tx, caller.organization_id)
+        scopes = {project.id: project.scope for project in list_projects(tx, caller.organization_id)}
+    whole = ScopePath(caller.organization_id)
+    return [
+        _answer(item)
+        for item in found
+        if caller.may(Permission.VIEW_CREDENTIALS, scopes.get(item.project_id, whole) if item.project_id else whole)
+    ]
 
 
 @router.post("", status_code=201)

@@ -1,7 +1,10 @@
 """What must hold of a credential beyond its shape."""
 
+from collections.abc import Iterable
+
 from runpass.errors import InvalidInput
 from runpass.protocol.credentials import Credential
+from runpass.server.credentials.model import StoredCredential
 from runpass.server.tenancy.model import Organization
 
 
@@ -16,3 +19,19 @@ def check_clear_text(value: Credential, organization: Organization) -> None:
             "must be https: over http the Vault token would cross the network in clear text"
             " (the organization policy allowClearTextVault permits it)",
         )
+
+
+def clear_text_refusal(credentials: Iterable[StoredCredential], organization: Organization | None) -> str | None:
+    """Give the sentence that refuses these credentials, or None: the policy may have been taken back since.
+
+    SECURITY: without an organization nothing is permitted.
+    """
+    if organization is not None and organization.allow_clear_text_vault:
+        return None
+    name = next((item.name for item in credentials if item.value.is_clear_text), None)
+    if name is None:
+        return None
+    return (
+        f"the credential {name} names an http:// Vault on another machine, which the organization policy"
+        " allowClearTextVault does not permit (any more)"
+    )

@@ -5,6 +5,7 @@ waits for its turn at the start and can never fail to upgrade in the middle. One
 SQLite's own busy waiting sleeps and looks again, and may keep one thread waiting for very long.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -13,15 +14,27 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolExhausted
 
-from runpass.errors import ConfigurationError, Conflict, Unavailable
+from runpass.errors import ConfigurationError, Conflict, RunpassError, Unavailable
 
 Transaction = Connection
 """A store function takes one of these: it is inside a transaction and never begins or ends it."""
 
 _WRITING = "runpass_writing"
+_SQLITE_CONFLICTS = frozenset(
+    {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_FOREIGNKEY"}
+)
+_POSTGRESQL_CONFLICTS = frozenset({"23505", "23503", "23001"})
+"""Unique, foreign key; and what PostgreSQL 18 calls a foreign key's `ON DELETE RESTRICT`."""
 
 
 class Database:
@@ -46,7 +59,7 @@ class Database:
     def write(self) -> Iterator[Transaction]:
         """Give a transaction that is committed at the end of the block and undone by any exception.
 
-        Raises `Conflict` when a constraint refuses, `Unavailable` when the database cannot be written.
+        Raises `Conflict` when another row stands in the way, `Unavailable` when the database cannot be written.
         """
         with _translated(), self._turn, self.engine.connect() as connection:
             writing = connection.execution_options(**{_WRITING: True})
@@ -63,13 +76,31 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except IntegrityError as error:
-        raise Conflict("this would contradict something that is already stored") from error
-    except (OperationalError, PoolExhausted) as error:
+        if _is_conflict(error):
+            raise Conflict("this would contradict something that is already stored") from error
+        # SECURITY: without its cause, because PostgreSQL's own words repeat the whole row.
+        raise RunpassError(f"the database refused a row that we should not have made: {_broken_rule(error)}") from None
+    except (OperationalError, InternalError, InterfaceError, PoolExhausted) as error:
         raise Unavailable("the database cannot be used right now", hint="see the server's log") from error
     except DatabaseError as error:
         if type(error) is not DatabaseError:
             raise
         raise Unavailable("the database is damaged, or is none", hint="see the server's log") from error
+
+
+def _is_conflict(error: IntegrityError) -> bool:
+    """Tell what another row stands in the way of (unique, foreign key) from what no row may be: our own mistake."""
+    if isinstance(error.orig, sqlite3.Error):
+        # `ON DELETE RESTRICT` has the code of a trigger, so what it says must be read.
+        return error.orig.sqlite_errorname in _SQLITE_CONFLICTS or str(error.orig) == "FOREIGN KEY constraint failed"
+    return getattr(error.orig, "sqlstate", None) in _POSTGRESQL_CONFLICTS
+
+
+def _broken_rule(error: IntegrityError) -> str:
+    if isinstance(error.orig, sqlite3.Error):
+        return str(error.orig)
+    said = getattr(error.orig, "diag", None)
+    return ", ".join(str(getattr(said, part, "")) for part in ("table_name", "column_name", "constraint_name"))
 
 
 def open_database(url: str, *, pool_size: int = 16) -> Database:

@@ -19,7 +19,7 @@ from runpass.server.deployments.answers import (
     deployment_answer,
     step_answer,
 )
-from runpass.server.deployments.changing import change_state
+from runpass.server.deployments.changing import change_state, count_end
 from runpass.server.deployments.dependencies import AtDesk
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.transitions import FINAL, Event
@@ -86,6 +86,7 @@ def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer
         if not (event is Event.ABORT and deployment.status is DeploymentStatus.ABORTING):
             change_state(tx, deployment, event, by=desk.caller.audit_name, now=desk.clock.now())
         changed = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+    count_end(changed, changed.status)
     desk.wakeups.work_arrived(changed.pool_id)
     return deployment_answer(changed)
 

@@ -12,6 +12,7 @@ from runpass.server.deployments import store
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.transitions import FINAL, Event, after, environment_status
 from runpass.server.tenancy.environment_store import update_environment
+from runpass.server.tenancy.model import EnvironmentStatus
 
 
 def change_state(
@@ -38,13 +39,19 @@ def change_state(
 
 
 def note_state(tx: Transaction, deployment: Deployment, status: DeploymentStatus, *, by: str, now: datetime) -> None:
-    """Write what a new state means for the environment, the audit trail and the metrics."""
+    """Write what a new state means for the environment and the audit trail."""
     environment = environment_status(status)
+    if (deployment.status, status) == (DeploymentStatus.IN_PROGRESS, DeploymentStatus.QUEUED):  # it never began
+        environment = environment_status(store.last_outcome(tx, deployment.environment_id)) or EnvironmentStatus.CREATED
     if environment is not None:
         update_environment(tx, deployment.environment_id, {"status": environment.value}, now)
     detail = {"status": status.value, "environmentId": str(deployment.environment_id)}
     action = f"deployment.{status.value.lower()}"
     subject = str(deployment.id)
     record(tx, AuditEvent(now, by, action, "deployment", subject, deployment.organization_id, detail))
+
+
+def count_end(deployment: Deployment, status: DeploymentStatus) -> None:
+    """Count a deployment that ended. To be called once that is committed: a counter cannot be undone."""
     if status in FINAL:
         DEPLOYMENTS_FINISHED.labels(deployment.type.value, status.value).inc()

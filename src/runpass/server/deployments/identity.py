@@ -12,6 +12,7 @@ from runpass.errors import Conflict, Forbidden, StaleLease
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
 from runpass.server.audit import AuditEvent, record
+from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import lease_store
 from runpass.server.deployments.model import Deployment, DeploymentType, Inputs, Lease
@@ -39,8 +40,8 @@ class Passport:
     def issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
         """Give a token for this purpose.
 
-        Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned (any more),
-        `Conflict` past the limit of a run. If the audit record cannot be written, there is no token.
+        Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
+        more), `Conflict` past the limit of a run. If the audit record cannot be written, there is no token.
         """
         now = self._rules.clock.now()
         with self._rules.database.read() as tx:
@@ -65,8 +66,13 @@ class Passport:
         granted = credentials_for(tx, deployment)
         match purpose:
             case ForCredential(credential_id=wanted):
-                if all(item.id != wanted for item in granted):
+                chosen = [item for item in granted if item.id == wanted]
+                if not chosen:
                     raise Forbidden("this credential is not assigned to the run's project")
+                organization = get_organization(tx, deployment.organization_id)
+                refusal = clear_text_refusal(chosen, organization)
+                if refusal is not None:
+                    raise Forbidden(refusal)
                 return wanted
             case ForJob():
                 organization = get_organization(tx, deployment.organization_id)

@@ -6,6 +6,7 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from runpass.errors import RunpassError
+from runpass.server.deployments.model import DeploymentStatus
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
 from runpass.server.deployments.wakeups import Wakeups
 
@@ -14,7 +15,7 @@ LOOK_EVERY_SECONDS = 0.5
 
 
 async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
-    """End deployments whose runner is lost, for as long as the server runs."""
+    """End deployments whose runner is lost, or hand them back, for as long as the server runs."""
     while True:
         await asyncio.sleep(LOOK_EVERY_SECONDS)
         try:
@@ -26,5 +27,6 @@ async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
             _log.exception("keeper.crashed")
             continue
         for deployment in lost:
-            _log.warning("deployment.runner_lost", deployment_id=str(deployment.id))
+            back = deployment.status is DeploymentStatus.QUEUED
+            _log.warning("deployment.returned" if back else "deployment.runner_lost", deployment_id=str(deployment.id))
             wakeups.work_arrived(deployment.pool_id)

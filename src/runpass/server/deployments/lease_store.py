@@ -47,16 +47,22 @@ def live_leases(tx: Transaction, runner_id: RunnerId) -> int:
     return int(tx.execute(select(func.count()).select_from(run_leases).where(live)).scalar_one())
 
 
-def extend_lease(tx: Transaction, lease_id: RunLeaseId, expires_at: datetime) -> None:
-    """Move a live lease's deadline."""
+def extend_lease(tx: Transaction, lease_id: RunLeaseId, expires_at: datetime, now: datetime) -> None:
+    """Move a live lease's deadline, because its holder spoke."""
     live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None)
-    tx.execute(update(run_leases).where(live).values(expires_at=expires_at))
+    tx.execute(update(run_leases).where(live).values(expires_at=expires_at, spoken_at=now))
+
+
+def mark_spoken(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> None:
+    """Note that a live lease's holder spoke."""
+    live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None)
+    tx.execute(update(run_leases).where(live).values(spoken_at=now))
 
 
 def count_mint(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> bool:
     """Count one more token of a lease that is still live; whether it was."""
     live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > now)
-    counted = update(run_leases).where(live).values(tokens_minted=run_leases.c.tokens_minted + 1)
+    counted = update(run_leases).where(live).values(tokens_minted=run_leases.c.tokens_minted + 1, spoken_at=now)
     return tx.execute(counted).rowcount == 1
 
 
@@ -85,4 +91,5 @@ def _lease(row: Row[Any]) -> Lease:
         taken_at=row.taken_at,
         expires_at=row.expires_at,
         ended_at=row.ended_at,
+        spoken_at=row.spoken_at,
     )

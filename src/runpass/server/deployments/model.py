@@ -82,3 +82,5 @@ class Lease:
     taken_at: datetime
     expires_at: datetime
     ended_at: datetime | None
+    spoken_at: datetime | None = None
+    """When its holder last sent a heartbeat or a report or got a token; None: the run never began."""

@@ -9,6 +9,8 @@ from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, Tem
 from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.wire import encode
 from runpass.server.access.actors import Actor
+from runpass.server.credentials.assignment import credentials_of
+from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.encryption import Cipher, Place
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
@@ -27,6 +29,11 @@ from runpass.server.variables.store import list_variables
 
 OIDC_TAG = "ENV0_OIDC_TAG"
 """SECURITY: becomes the claim `env0Tag`, so it is read only from places that an admin decides."""
+
+MAX_VARIABLE_BYTES = 131_072
+"""Linux starts no program with a longer `NAME=value`, the NUL behind it counted (`MAX_ARG_STRLEN`)."""
+
+MAX_VARIABLES_BYTES = 1_048_576
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +66,17 @@ def queue_deployment(
 ) -> Deployment:
     """Queue a deployment of an environment; give it.
 
-    Raises `InvalidInput` for a template that this project may not run, `Conflict` for an archived environment.
+    Raises `InvalidInput` for a template that this project may not run and for variables that no program could be
+    started with, `Conflict` for an archived environment and for a credential that the policy forbids by now.
     """
     if environment.is_archived:
         raise Conflict("the environment is archived")
     template = runnable_template(tx, project, wanted.template_id or environment.template_id)
     deployment_id = DeploymentId(new_id())
     organization = own_organization(tx, how.actor)
+    refusal = clear_text_refusal(credentials_of(tx, project.path), organization)
+    if refusal is not None:
+        raise Conflict(refusal)
     facts = RunFacts(
         organization_id=organization.id,
         organization_name=organization.name,
@@ -141,11 +152,23 @@ def runnable_template(tx: Transaction, project: Project, template_id: TemplateId
 
 
 def _handed(variables: list[ConfigurationVariable]) -> tuple[Variable, ...]:
-    return tuple(
+    handed = tuple(
         Variable(name=item.name, value=item.value, sensitive=item.is_sensitive)
         for item in variables
         if item.type == ENVIRONMENT_VARIABLE and item.name != OIDC_TAG
     )
+    total = 0
+    for item in handed:
+        size = len(f"{item.name}={item.value.reveal()}".encode()) + 1
+        if size > MAX_VARIABLE_BYTES:
+            raise InvalidInput(
+                f"the variable {item.name} is longer than {MAX_VARIABLE_BYTES} bytes with its name:"
+                " no program could be started with it"
+            )
+        total += size
+    if total > MAX_VARIABLES_BYTES:
+        raise InvalidInput(f"the variables of this environment are longer than {MAX_VARIABLES_BYTES} bytes together")
+    return handed
 
 
 def _tag(variables: list[ConfigurationVariable], project: Project) -> str | None:

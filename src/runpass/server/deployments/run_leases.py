@@ -4,7 +4,7 @@ A lease lives until a deadline that heartbeats move. Its holder proves itself wi
 secret and the newest fencing token; a report that comes late, from a lease that was lost, is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -22,10 +22,11 @@ from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
+from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.deployments import lease_store, log_store, store
-from runpass.server.deployments.changing import change_state, note_state
+from runpass.server.deployments.changing import change_state, count_end, note_state
 from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.queue import inputs_place
 from runpass.server.deployments.transitions import OUTCOMES, Event
@@ -35,6 +36,8 @@ from runpass.server.tenancy.store import get_organization, get_project
 
 _log = structlog.get_logger(__name__)
 RUNNER_LOST = "runner lost"
+MOST_RETURNS = 3
+"""Times that a deployment goes back to the queue because nobody began it; each lease counts its fencing token up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +69,17 @@ def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
     for _ in range(8):
         try:
             with rules.database.write() as tx:
-                return _take(tx, rules, runner)
+                found = _take(tx, rules, runner)
         except Conflict:
             continue  # somebody else took a deployment of the same environment: look again
+        if not isinstance(found, Deployment):
+            return found
+        count_end(found, DeploymentStatus.INTERNAL_FAILURE)  # it was refused: look for another one
     return None
 
 
-def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | None:
+def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deployment | None:
+    """Give a lease on the next deployment, the deployment itself if it had to be refused, or None."""
     now = rules.clock.now()
     mark_seen(tx, known.id, now)  # also keeps other calls of this runner out until we are done
     runner = get_runner(tx, known.id)
@@ -84,6 +91,12 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | None:
     deployment = store.take_next(tx, runner.pool_id, runner.bound_project_id if unisolated else None, now)
     if deployment is None:
         return None
+    granted = credentials_for(tx, deployment)
+    organization = get_organization(tx, deployment.organization_id)
+    refusal = clear_text_refusal(granted, organization)
+    if refusal is not None:
+        change_state(tx, deployment, Event.BREAK, by="system", now=now, values={"error": refusal})
+        return deployment
     if unisolated:
         bind_to_project(tx, runner.id, deployment.project_id)
     secret = new_bearer("rpl")
@@ -101,13 +114,19 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | None:
     )
     lease_store.insert_lease(tx, lease)
     note_state(tx, deployment, DeploymentStatus.IN_PROGRESS, by=runner.audit_name, now=now)
-    return _run_lease(tx, rules, deployment, lease, secret)
+    identity = bool(granted) or (organization is not None and organization.enable_oidc)
+    return _run_lease(inputs_of(rules.cipher, deployment), deployment, lease, secret, granted, identity=identity)
 
 
-def _run_lease(tx: Transaction, rules: LeaseRules, deployment: Deployment, lease: Lease, secret: Secret) -> RunLease:
-    inputs = inputs_of(rules.cipher, deployment)
-    granted = credentials_for(tx, deployment)
-    organization = get_organization(tx, deployment.organization_id)
+def _run_lease(
+    inputs: Inputs,
+    deployment: Deployment,
+    lease: Lease,
+    secret: Secret,
+    granted: tuple[StoredCredential, ...],
+    *,
+    identity: bool,
+) -> RunLease:
     return RunLease(
         lease_id=lease.id,
         lease_secret=secret,
@@ -120,7 +139,7 @@ def _run_lease(tx: Transaction, rules: LeaseRules, deployment: Deployment, lease
         credentials=tuple(
             CredentialGrant(credential_id=item.id, name=item.name, kind=item.kind, value=item.value) for item in granted
         ),
-        identity=bool(granted) or (organization is not None and organization.enable_oidc),
+        identity=identity,
     )
 
 
@@ -163,7 +182,7 @@ def heartbeat(rules: LeaseRules, holder: Holder) -> HeartbeatAnswer:
     with rules.database.write() as tx:
         lease, deployment = held(tx, holder, now)
         expires_at = now + rules.lifetime
-        lease_store.extend_lease(tx, lease.id, expires_at)
+        lease_store.extend_lease(tx, lease.id, expires_at, now)
         mark_seen(tx, holder.runner.id, now)
     aborting = deployment.status is DeploymentStatus.ABORTING
     return HeartbeatAnswer(expires_at=expires_at, wish=Wish.ABORT if aborting else Wish.GO_ON)
@@ -173,7 +192,8 @@ def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
     """Store steps and log events."""
     now = rules.clock.now()
     with rules.database.write() as tx:
-        _, deployment = held(tx, holder, now)
+        lease, deployment = held(tx, holder, now)
+        lease_store.mark_spoken(tx, lease.id, now)
         log_store.save_steps(tx, deployment.organization_id, deployment.id, report.steps)
         log_store.save_events(tx, deployment.id, report.events)
 
@@ -186,16 +206,18 @@ def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
         refusal = last_word.refusal.model_dump(mode="json", by_alias=True) if last_word.refusal else None
         values = {"error": last_word.error, "failed_step": last_word.failed_step, "refusal": refusal}
         event = OUTCOMES[last_word.outcome]
-        change_state(tx, deployment, event, by=holder.runner.audit_name, now=now, values=values)
+        status = change_state(tx, deployment, event, by=holder.runner.audit_name, now=now, values=values)
         log_store.end_open_steps(tx, deployment.id, now)
         lease_store.end_lease(tx, lease.id, now)
+    count_end(deployment, status)
     return deployment
 
 
 def end_expired(rules: LeaseRules) -> list[Deployment]:
-    """End every lease whose deadline has passed: its deployment is an `INTERNAL_FAILURE`, "runner lost".
+    """End every lease whose deadline has passed; give the deployments as they are then.
 
-    One that cannot be ended is told in the log and keeps no other from its end.
+    A deployment is an `INTERNAL_FAILURE`, "runner lost"; one whose holder never spoke has not begun and is `QUEUED`
+    again, up to `MOST_RETURNS` times. One that cannot be ended is told in the log and keeps no other from its end.
     """
     now = rules.clock.now()
     with rules.database.read() as tx:
@@ -219,10 +241,20 @@ def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
         deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
         if deployment is None:
             return None
-        _log_loss(tx, deployment, now)
-        change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": RUNNER_LOST})
+        if _never_began(current, deployment):
+            status = change_state(tx, deployment, Event.RETURN, by="system", now=now, values={"started_at": None})
+        else:
+            _log_loss(tx, deployment, now)
+            status = change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": RUNNER_LOST})
     RUNNERS_LOST.inc()
-    return deployment
+    count_end(deployment, status)
+    return replace(deployment, status=status)
+
+
+def _never_began(lease: Lease, deployment: Deployment) -> bool:
+    """Whether a lost lease's run can be given to another runner: the answer that carried it may never have arrived."""
+    untouched = lease.spoken_at is None and deployment.status is DeploymentStatus.IN_PROGRESS
+    return untouched and lease.fencing_token <= MOST_RETURNS
 
 
 def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import StaleLease, Unauthenticated
+from runpass.errors import Conflict, StaleLease, Unauthenticated
 from runpass.ids import RunLeaseId
 from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat
-from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX
+from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
 from runpass.secret import Secret
 from runpass.server.deployments import run_leases
@@ -107,6 +107,12 @@ class RunnerDoor:
         return Response(status_code=204)
 
     async def _runner(self, request: Request) -> Runner:
+        spoken = request.headers.get(VERSION_HEADER)
+        if spoken is not None and spoken != str(PROTOCOL_VERSION):
+            raise Conflict(
+                f"the runner speaks another protocol than this server, which speaks {PROTOCOL_VERSION}",
+                hint="give both the same version of runpass",
+            )
         return await run_in_threadpool(_read, self._rules, bearer(request))
 
 

@@ -1,6 +1,6 @@
 """Every query on deployments themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, sel
 from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, ProjectId
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.deployments import deployments
+from runpass.server.db.schema.tenancy import environments
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
 
 OCCUPYING = ("IN_PROGRESS", "WAITING_FOR_USER", "ABORTING")
@@ -51,14 +52,35 @@ def list_deployments(
     return [_deployment(row) for row in tx.execute(query)]
 
 
-def latest_deployments(tx: Transaction, environment_ids: list[EnvironmentId]) -> Mapping[EnvironmentId, Deployment]:
+def latest_deployments(
+    tx: Transaction, environment_ids: Collection[EnvironmentId]
+) -> Mapping[EnvironmentId, Deployment]:
     """Give the newest deployment of each of these environments that has one."""
-    found = {}
-    for environment_id in environment_ids:
-        row = tx.execute(_of(environment_id).limit(1)).one_or_none()
-        if row is not None:
-            found[environment_id] = _deployment(row)
-    return found
+    rows = tx.execute(latest_query(environment_ids))
+    return {EnvironmentId(row.environment_id): _deployment(row) for row in rows}
+
+
+def latest_query(environment_ids: Collection[EnvironmentId]) -> Select[Any]:
+    """Give the query for the newest deployments: one look into the index for each environment."""
+    past = deployments.alias("past")
+    newest = (
+        select(past.c.id)
+        .where(past.c.environment_id == environments.c.id)
+        .order_by(past.c.id.desc())
+        .limit(1)
+        .correlate(environments)
+        .scalar_subquery()
+    )
+    joined = environments.join(deployments, deployments.c.id == newest)
+    return select(deployments).select_from(joined).where(environments.c.id.in_(environment_ids))
+
+
+def last_outcome(tx: Transaction, environment_id: EnvironmentId) -> DeploymentStatus | None:
+    """Give how the environment's last deployment ended that ran at all; None if none ever did."""
+    ran = (deployments.c.environment_id == environment_id) & deployments.c.started_at.is_not(None)
+    ended = select(deployments.c.status).where(ran, deployments.c.finished_at.is_not(None))
+    status = tx.execute(ended.order_by(deployments.c.finished_at.desc()).limit(1)).scalar_one_or_none()
+    return None if status is None else DeploymentStatus(status)
 
 
 def take_next(tx: Transaction, pool_id: PoolId, project_id: ProjectId | None, now: datetime) -> Deployment | None:

@@ -20,6 +20,7 @@ class Event(StrEnum):
     ABORT = "abort"
     ABORTED = "report as aborted"
     LOSE = "lose its runner"
+    RETURN = "go back to the queue"
     CANCEL = "cancel"
 
 
@@ -33,6 +34,7 @@ TABLE: Mapping[tuple[Status, Event], Status] = {
     (Status.IN_PROGRESS, Event.ABORT): Status.ABORTING,
     (Status.IN_PROGRESS, Event.ABORTED): Status.ABORTED,
     (Status.IN_PROGRESS, Event.LOSE): Status.INTERNAL_FAILURE,
+    (Status.IN_PROGRESS, Event.RETURN): Status.QUEUED,
     (Status.ABORTING, Event.ABORT): Status.ABORTING,
     (Status.ABORTING, Event.ABORTED): Status.ABORTED,
     (Status.ABORTING, Event.SUCCEED): Status.SUCCESS,
@@ -83,6 +85,6 @@ def after(status: Status, event: Event) -> Status:
         raise Conflict(f"a deployment that is {status.value} cannot {event.value}") from None
 
 
-def environment_status(status: Status) -> EnvironmentStatus | None:
+def environment_status(status: Status | None) -> EnvironmentStatus | None:
     """Give what a deployment's new state makes of its environment; None where it changes nothing."""
-    return _ENVIRONMENT.get(status)
+    return None if status is None else _ENVIRONMENT.get(status)

@@ -24,7 +24,7 @@ from runpass.errors import (
     Unauthenticated,
     Unavailable,
 )
-from runpass.protocol.wire import NOT_JSON, sentence
+from runpass.protocol.wire import MOST_ERRORS, NOT_JSON, sentence, summary
 
 _log = structlog.get_logger(__name__)
 
@@ -58,7 +58,7 @@ def envelope(
     body: dict[str, Any] = {
         "message": message,
         "code": code,
-        "errors": [{"field": item.field, "message": item.message} for item in errors],
+        "errors": [{"field": item.field, "message": item.message} for item in errors[:MOST_ERRORS]],
         "requestId": request.scope.get("request_id", ""),
     }
     if hint:
@@ -80,14 +80,13 @@ async def on_runpass_error(request: Request, error: Exception) -> Response:
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
-    """Answer a request that does not fit its schema: 400 for broken JSON, 422 with every bad field otherwise."""
+    """Answer a request that does not fit its schema: 400 for broken JSON, 422 with the bad fields otherwise."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 -- registered for this type alone
     details = error.errors()
     if any(detail["type"] == "json_invalid" for detail in details):
         return envelope(request, 400, NOT_JSON, InvalidJson.code)
-    found = [FieldError(_field(detail["loc"]), sentence(detail)) for detail in details]
-    message = "; ".join(f"{item.field}: {item.message}" for item in found)
-    return envelope(request, 422, message, InvalidInput.code, errors=found)
+    found = [FieldError(_field(detail["loc"]), sentence(detail)) for detail in details[:MOST_ERRORS]]
+    return envelope(request, 422, summary(found, len(details)), InvalidInput.code, errors=found)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:

@@ -14,6 +14,7 @@ from runpass.observability.metrics import REQUEST_SECONDS
 from runpass.server.http.errors import on_unhandled
 
 _log = structlog.get_logger(__name__)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _TOO_LARGE: Final = b'{"message":"the body is too large","code":"payload_too_large","errors":[],"requestId":"%b"}'
 
 
@@ -79,8 +80,9 @@ class RequestShell:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = scope.get("route")
         path = scope.get("root_path", "") + route.path if isinstance(route, Route) else "unmatched"
-        REQUEST_SECONDS.labels(scope["method"], path, str(status)).observe(seconds)
-        _log.info("request", method=scope["method"], route=path, status=status, milliseconds=round(seconds * 1000, 1))
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # a client may send any word it likes
+        REQUEST_SECONDS.labels(method, path, str(status)).observe(seconds)
+        _log.info("request", method=method, route=path, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 def _finish_headers(headers: MutableHeaders, request_id: str) -> None:

@@ -3,12 +3,12 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt
 
-from runpass.protocol.wire import to_camel
+from runpass.protocol.wire import Bounded, to_camel
 
 
-class ApiModel(BaseModel):
+class ApiModel(Bounded):
     """A request or response body."""
 
     model_config = ConfigDict(

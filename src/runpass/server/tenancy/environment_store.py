@@ -43,14 +43,16 @@ def get_environment(
 def list_environments(
     tx: Transaction,
     organization_id: OrganizationId,
-    project_ids: Collection[ProjectId],
+    project_ids: Collection[ProjectId] | None,
     *,
     name: str | None = None,
     limit: int,
     offset: int = 0,
 ) -> list[Environment]:
-    """Give a page of the environments of these projects, oldest first."""
-    query = _mine(organization_id).where(environments.c.project_id.in_(project_ids)).order_by(environments.c.id)
+    """Give a page of the environments of these projects (None: of all), oldest first."""
+    query = _mine(organization_id).order_by(environments.c.id)
+    if project_ids is not None:
+        query = query.where(environments.c.project_id.in_(project_ids))
     if name is not None:
         query = query.where(environments.c.name == name)
     query = query.limit(limit).offset(offset)

@@ -116,7 +116,7 @@ def change(project_id: UUID, body: ChangeProject, caller: Caller, db: Db, clock:
 
 @router.delete("/{project_id}", status_code=204)
 def delete(project_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
-    """Delete a project that nothing points at any more."""
+    """Delete a project that nothing points at any more, with its own variables."""
     with db.write() as tx:
         project = project_for(tx, caller, project_id, Permission.EDIT_PROJECT_SETTINGS)
         store.delete_project(tx, project.id)

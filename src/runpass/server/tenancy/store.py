@@ -9,6 +9,7 @@ from sqlalchemy import Row, delete, select, update
 from runpass.ids import OrganizationId, ProjectId
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.tenancy import organizations, projects
+from runpass.server.db.schema.variables import variables
 from runpass.server.tenancy.model import Organization, Project
 
 MAX_DEPTH = 32
@@ -92,7 +93,9 @@ def update_project(tx: Transaction, project_id: ProjectId, values: Mapping[str, 
 
 
 def delete_project(tx: Transaction, project_id: ProjectId) -> None:
-    """Delete a project. Anything that still points at it makes this a `Conflict`."""
+    """Delete a project and the variables that stand at it. Anything else that points at it makes this a `Conflict`."""
+    there = (variables.c.scope == "PROJECT") & (variables.c.scope_id == project_id)
+    tx.execute(delete(variables).where(there))
     tx.execute(delete(projects).where(projects.c.id == project_id))
 
 

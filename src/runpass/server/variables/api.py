@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from runpass.errors import NotFound
 from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId, VariableId
+from runpass.protocol.wire import cut
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
@@ -94,7 +95,7 @@ def get(variable_id: UUID, caller: Caller, db: Db, cipher: Sealing) -> VariableA
 
 @router.post("")
 def save_all(
-    body: Annotated[tuple[VariableBody, ...], Field(min_length=1, max_length=100)],
+    body: Annotated[tuple[VariableBody, ...], Field(min_length=1, max_length=100), cut(100)],
     caller: Caller,
     db: Db,
     clock: Now,

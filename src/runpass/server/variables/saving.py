@@ -9,12 +9,16 @@ from runpass.clock import Clock
 from runpass.errors import FieldError, InvalidInput
 from runpass.ids import OrganizationId, VariableId, new_id
 from runpass.protocol.variable_names import is_reserved, is_well_formed
+from runpass.protocol.wire import summary
 from runpass.secret import Secret
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Transaction
 from runpass.server.variables import store
 from runpass.server.variables.model import ENVIRONMENT_VARIABLE, ConfigurationVariable, VariableScope
+
+MOST_VARIABLES = 500
+"""Variables of one place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +44,21 @@ def check_names(names: list[str], *, prefix: str = "") -> None:
         elif is_reserved(name):
             errors.append(FieldError(where, "is reserved: runpass or the shell decides it"))
     if errors:
-        raise InvalidInput("; ".join(f"{item.field}: {item.message}" for item in errors), tuple(errors))
+        raise InvalidInput(summary(errors, len(errors)), tuple(errors))
 
 
 def save(
     tx: Transaction, cipher: Cipher, organization_id: OrganizationId, wanted: Wanted, *, by: str, clock: Clock
 ) -> ConfigurationVariable:
-    """Store a variable, replacing the one of the same name and type at the same place; give it."""
+    """Store a variable, replacing the one of the same name and type at the same place; give it.
+
+    Raises `InvalidInput` for a new one where there are `MOST_VARIABLES` already.
+    """
     now = clock.now()
-    existing = store.list_variables(tx, cipher, organization_id, [(wanted.scope, wanted.scope_id)])
-    old = next((item for item in existing if (item.name, item.type) == (wanted.name, wanted.type)), None)
+    place = (wanted.scope, wanted.scope_id)
+    old = store.find_variable(tx, cipher, organization_id, place, name=wanted.name, type_=wanted.type)
+    if old is None and store.count_variables(tx, organization_id, place) >= MOST_VARIABLES:
+        raise InvalidInput.of("name", f"there are {MOST_VARIABLES} variables at this place already, which is the most")
     variable = ConfigurationVariable(
         id=old.id if old else VariableId(new_id()),
         organization_id=organization_id,

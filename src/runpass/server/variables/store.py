@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select, update
 
 from runpass.ids import OrganizationId, VariableId
 from runpass.secret import Secret
@@ -13,7 +13,8 @@ from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.variables import variables
 from runpass.server.variables.model import ConfigurationVariable, VariableScope
 
-Scopes = Sequence[tuple[VariableScope, UUID]]
+Where = tuple[VariableScope, UUID]
+Scopes = Sequence[Where]
 
 
 def insert_variable(tx: Transaction, cipher: Cipher, variable: ConfigurationVariable) -> None:
@@ -39,15 +40,36 @@ def list_variables(
     tx: Transaction, cipher: Cipher, organization_id: OrganizationId, scopes: Scopes
 ) -> list[ConfigurationVariable]:
     """Give the variables that stand at any of these places."""
-    places = or_(*(and_(variables.c.scope == scope.value, variables.c.scope_id == where) for scope, where in scopes))
+    places = or_(*(_at(place) for place in scopes))
     mine = variables.c.organization_id == organization_id
     rows = tx.execute(select(variables).where(mine, places).order_by(variables.c.id))
     return [_variable(cipher, row) for row in rows]
 
 
+def find_variable(
+    tx: Transaction, cipher: Cipher, organization_id: OrganizationId, where: Where, *, name: str, type_: int
+) -> ConfigurationVariable | None:
+    """Give the variable of this name and type that stands at exactly this place."""
+    mine = (variables.c.organization_id == organization_id) & _at(where)
+    query = select(variables).where(mine, variables.c.name == name, variables.c.type == type_)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _variable(cipher, row)
+
+
+def count_variables(tx: Transaction, organization_id: OrganizationId, where: Where) -> int:
+    """Count the variables that stand at exactly this place."""
+    mine = (variables.c.organization_id == organization_id) & _at(where)
+    return int(tx.execute(select(func.count()).select_from(variables).where(mine)).scalar_one())
+
+
 def delete_variable(tx: Transaction, variable_id: VariableId) -> None:
     """Delete a variable."""
     tx.execute(delete(variables).where(variables.c.id == variable_id))
+
+
+def _at(where: Where) -> ColumnElement[bool]:
+    scope, scope_id = where
+    return and_(variables.c.scope == scope.value, variables.c.scope_id == scope_id)
 
 
 def _place(variable_id: UUID, organization_id: UUID) -> Place:

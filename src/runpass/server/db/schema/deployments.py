@@ -105,6 +105,7 @@ run_leases = Table(
     moment("taken_at"),
     moment("expires_at"),
     moment("ended_at", nullable=True),
+    moment("spoken_at", nullable=True),
     Index("uq_run_leases_live", "deployment_id", unique=True, sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("ix_run_leases_live_expires_at", "expires_at", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),
     Index("ix_run_leases_live_runner_id", "runner_id", sqlite_where=text(LIVE), postgresql_where=text(LIVE)),

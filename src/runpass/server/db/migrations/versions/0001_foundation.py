@@ -446,6 +446,7 @@ def upgrade() -> None:
         sa.Column("taken_at", _MOMENT, nullable=False),
         sa.Column("expires_at", _MOMENT, nullable=False),
         sa.Column("ended_at", _MOMENT, nullable=True),
+        sa.Column("spoken_at", _MOMENT, nullable=True),
         sa.ForeignKeyConstraint(
             ["deployment_id"], ["deployments.id"], name=op.f("fk_run_leases_deployment_id"), ondelete="RESTRICT"
         ),
