@@ -128,8 +128,11 @@ def parse(kind: CredentialKind, value: object) -> Credential:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine (RFC 6761 section 6.3; 127/8 and ::1)."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Whether a host name or address can only be this machine: `localhost`, 127/8 and ::1.
+
+    SECURITY: names below `localhost` are not accepted, since some resolvers ask the network about them.
+    """
+    if host == "localhost":
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback

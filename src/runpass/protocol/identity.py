@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from runpass.protocol.wire import Record
+from runpass.protocol.wire import FencingToken, Record
 from runpass.secret import Secret
 
 
@@ -33,7 +33,7 @@ Purpose = Annotated[ForJob | ForCredential, Field(discriminator="kind")]
 class IdentityRequest(Record):
     """Runner → server, with the lease's secret."""
 
-    fencing_token: int
+    fencing_token: FencingToken
     purpose: Purpose
 
 

@@ -27,7 +27,7 @@ class Registration(Record):
 
     name: Name
     version: Annotated[str, Field(max_length=64), Storable]
-    protocol: int = PROTOCOL_VERSION
+    protocol: Annotated[int, Field(ge=0, le=65_535)] = PROTOCOL_VERSION
     isolation: Isolation
     capacity: Annotated[int, Field(ge=1, le=256)]
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runpass.protocol.wire import Moment, Record, Storable, Text
+from runpass.protocol.wire import FencingToken, Moment, Record, Storable, Text
 
 SETUP_VAULT_STEP = "setup-oidc-vault"
 """env0's name of the step that logs in to Vault."""
@@ -65,7 +65,7 @@ class LogEvent(Record):
 class Report(Record):
     """Runner → server, with the lease's secret. Repeating a report changes nothing."""
 
-    fencing_token: int
+    fencing_token: FencingToken
     steps: Annotated[tuple[Step, ...], Field(max_length=1_000)] = ()
     events: Annotated[tuple[LogEvent, ...], Field(max_length=MAX_EVENTS)] = ()
 
@@ -92,7 +92,7 @@ class Refusal(Record):
 class Finish(Record):
     """Runner → server, the last word on a run: it ends the lease."""
 
-    fencing_token: int
+    fencing_token: FencingToken
     outcome: Outcome
     error: Text | None = None
     failed_step: Annotated[str, Field(max_length=128), Storable] | None = None

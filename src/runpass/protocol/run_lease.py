@@ -9,7 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from runpass.protocol.credentials import CredentialGrant
-from runpass.protocol.wire import Record
+from runpass.protocol.wire import FencingToken, Record
 from runpass.secret import Secret
 
 
@@ -45,7 +45,7 @@ class RunLease(Record):
 
     lease_id: UUID
     lease_secret: Secret
-    fencing_token: int
+    fencing_token: FencingToken
     expires_at: datetime
     timeout_seconds: float
     run: RunFacts
@@ -67,7 +67,7 @@ class Wish(StrEnum):
 class Heartbeat(Record):
     """Runner → server, with the lease's secret."""
 
-    fencing_token: int
+    fencing_token: FencingToken
 
 
 class HeartbeatAnswer(Record):

@@ -1,27 +1,54 @@
 """Which names a user's variable may have: asked by the server when one is saved, and by the runner before a run.
 
-SECURITY: most of these names change which program runs, what it loads, where it connects, or who it says it is
-(`LD_PRELOAD`, `BASH_ENV`, `GIT_SSH_COMMAND`, `HTTPS_PROXY`, `VAULT_ADDR`); a user who may only set variables must not
-gain any of that.
+SECURITY: most of these names change which program runs, what it loads, where it connects, whom it trusts, or who it
+says it is (`LD_PRELOAD`, `BASH_ENV`, `GIT_SSH_COMMAND`, `HTTPS_PROXY`, `VAULT_ADDR`); a user who may only set variables
+must not gain any of that. It is a list of what is denied, so a program that reads other names is not covered by it.
+`DOCKER_HOST` and `KUBECONFIG` are left out on purpose: they say what a deployment is about.
 """
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-RESERVED_NAMES: Final = frozenset({"PATH", "BASH_ENV", "ENV", "NODE_OPTIONS", "HOME", "TMPDIR", "USER", "SHELL", "IFS"})
+RESERVED_NAMES: Final = frozenset(
+    {
+        # the shell and where things are
+        *("PATH", "ENV", "HOME", "TMPDIR", "USER", "SHELL", "IFS"),
+        *("SHELLOPTS", "BASHOPTS", "PS4", "PROMPT_COMMAND"),
+        # what is run along the way
+        *("LESSOPEN", "LESSCLOSE", "PAGER", "EDITOR", "VISUAL"),
+        # the C library: what it loads, whom it asks for addresses
+        *("GCONV_PATH", "HOSTALIASES", "RES_OPTIONS", "LOCALDOMAIN"),
+        # whom to trust, and who may read along
+        *("REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "SSLKEYLOGFILE", "WGETRC"),
+        # Terraform: its configuration, its plugins, a file that it writes
+        *("TERRAFORM_CONFIG", "TF_REATTACH_PROVIDERS", "TF_LOG_PATH"),
+    }
+)
 RESERVED_PREFIXES: Final = (
     "LD_",
+    "GLIBC_",
+    "MALLOC_",
+    "BASH_",
     "GIT_",
     "VAULT_",
     "BAO_",
     "ENV0_",
+    "RUNPASS_",
     "ACTIONS_ID_TOKEN_",
     "TF_CLI_",
     "TF_HTTP_",
     "SSL_CERT_",
+    "OPENSSL_",
+    "CURL_",
+    "XDG_",
     "PYTHON",
-    "PERL5",
+    "PERL",
+    "RUBY",
+    "NODE_",
+    "JAVA_TOOL_",
+    "JDK_JAVA_",
+    "_JAVA_",
 )
 RESERVED_SUFFIX: Final = "_PROXY"
 """In any case: curl and Go read `https_proxy` as well as `HTTPS_PROXY`."""

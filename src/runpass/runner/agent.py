@@ -16,13 +16,13 @@ from runpass.clock import SYSTEM_CLOCK, Clock
 from runpass.errors import ConfigurationError, RunpassError, Unauthenticated
 from runpass.protocol.registration import Isolation, Registered, Registration
 from runpass.protocol.run_lease import RunLease
-from runpass.runner import kept_key
+from runpass.runner import children, kept_key
 from runpass.runner.cell import Isolator
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure, checked_url
 from runpass.runner.credentials.vault_oidc import VaultPools
 from runpass.runner.isolation import open_isolation
 from runpass.runner.job import Job, Workbench
-from runpass.runner.processes import harden
+from runpass.runner.processes import adopts_orphans, harden, hidden_from_others
 from runpass.runner.settings import RunnerSettings
 from runpass.runner.stop import Reason, Stop
 from runpass.runner.workspace import WorkspaceRoot
@@ -30,6 +30,7 @@ from runpass.secret import Secret
 
 log = structlog.get_logger()
 LONGEST_PAUSE_SECONDS: Final = 10.0
+REAP_SECONDS: Final = 1.0
 SHORTEST_POLL_SECONDS: Final = 0.5
 """A server that says "nothing" sooner than this (it is going down, say) is not asked again at once."""
 
@@ -156,9 +157,26 @@ async def run_runner(settings: RunnerSettings, *, clock: Clock = SYSTEM_CLOCK) -
         )
         if isolator.kind is Isolation.NONE:
             log.warning("runs_are_not_isolated", why=isolator.why)
+        if isolator.kind is Isolation.UID and not hidden_from_others():
+            log.warning(
+                "command_lines_are_visible", why="/proc is not mounted with hidepid=2, so runs see each other's."
+            )
+        closing.push_async_callback(_cancel, asyncio.create_task(_reap_orphans()))
         with _on_signal(agent.heed_signal):
             await agent.run()
     log.info("runner_stopped")
+
+
+async def _reap_orphans() -> None:
+    """Reap, again and again, what jobs left and has ended. Only a process that is nothing but a runner adopts it."""
+    while adopts_orphans():
+        await asyncio.sleep(REAP_SECONDS)
+        children.reap_orphans()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _reclaim(settings: RunnerSettings, isolator: Isolator, workspaces: WorkspaceRoot) -> None:

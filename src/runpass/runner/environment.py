@@ -9,18 +9,41 @@ from runpass.protocol.variable_names import is_control, refusal
 from runpass.runner.workspace import Workspace
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_VARIABLE: Final = 131_072
+"""Bytes of `NAME=value` and its NUL: Linux's MAX_ARG_STRLEN."""
+MAX_VARIABLES: Final = 1024 * 1024
+"""Bytes of all of them: Linux gives a quarter of the stack's limit, 2 MiB by default, to arguments and variables."""
+SHOWN: Final = 5
 
 
 def refuse(variables: Iterable[Variable]) -> str | None:
     """Give the sentence that refuses these variables, or nothing if a program can be given them all."""
     variables = list(variables)
     sentence = refusal(variable.name for variable in variables)
-    unfit = sorted({variable.name for variable in variables if "\0" in variable.value.reveal()})
-    if sentence is None and unfit:
+    return sentence or unfit({variable.name: variable.value.reveal() for variable in variables})
+
+
+def unfit(variables: Mapping[str, str]) -> str | None:
+    """Give the sentence that refuses these values, or nothing if a program can be given them all."""
+    with_nul = sorted(name for name, value in variables.items() if "\0" in value)
+    if with_nul:
         return (
-            f"The values of these variables hold a NUL character, which no environment can carry: {', '.join(unfit)}."
+            "The values of these variables hold a NUL character, which no environment can carry: "
+            f"{', '.join(with_nul)}."
         )
-    return sentence
+    return oversized({name: len(value.encode(errors="surrogatepass")) for name, value in variables.items()})
+
+
+def oversized(lengths: Mapping[str, int]) -> str | None:
+    """Give the sentence that refuses values of these lengths, or nothing if a program can be given them all."""
+    sizes = {name: len(name) + length + len("=\0") for name, length in lengths.items()}
+    large = sorted(name for name, size in sizes.items() if size > MAX_VARIABLE)
+    if large:
+        return f"These variables are larger than the 128 KiB that a program can be given in one: {', '.join(large)}."
+    if sum(sizes.values()) > MAX_VARIABLES:
+        largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[:SHOWN]
+        return f"The variables are larger than 1 MiB together; the largest are {', '.join(largest)}."
+    return None
 
 
 def build(

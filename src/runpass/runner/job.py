@@ -219,8 +219,10 @@ class Job:
     async def _end_processes(self) -> list[str]:
         if self._cell is None or self._commands is None:
             return []
-        stubborn = await asyncio.to_thread(self._cell.end)
-        await self._commands.close()
+        try:
+            stubborn = await asyncio.to_thread(self._cell.end)
+        finally:
+            await self._commands.close()
         return [f"These processes would not end: {', '.join(map(str, stubborn))}."] if stubborn else []
 
     async def _end_logins(self) -> list[str]:

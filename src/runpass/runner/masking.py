@@ -1,7 +1,8 @@
 """Masking: no secret that the runner knows of leaves it in a log, however the bytes come in."""
 
+import asyncio
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
@@ -10,19 +11,39 @@ from runpass.runner.secret_forms import SHORTEST, forms
 from runpass.secret import Secret
 
 MASK: Final = b"***"
+LARGE: Final = 4 * 1024
+"""Characters of new secrets above which their patterns are made in a thread."""
 
 
 class Mask:
     """The secrets of one run. More may be added at any time; a `Masker` knows those of when it was made."""
 
     def __init__(self) -> None:
+        self._known: set[Secret] = set()
         self._patterns: set[bytes] = set()
         self._compiled: _Patterns | None = None
 
     def add(self, values: Iterable[Secret]) -> None:
         """Mask these values from now on, in all their forms."""
-        for value in values:
-            self._patterns |= forms(value.reveal())
+        new = set(values) - self._known
+        if new:
+            self._take_in(new, _forms_of(new))
+
+    async def learn(self, values: Iterable[Secret]) -> None:
+        """Do as `add` does, and let the loop go on meanwhile if the values are large: their forms take seconds."""
+        new = set(values) - self._known
+        if sum(len(value.reveal()) for value in new) <= LARGE:
+            self.add(new)
+            return
+        self._take_in(new, await asyncio.to_thread(_forms_of, new))
+        patterns = self._patterns
+        compiled = await asyncio.to_thread(_Patterns, patterns)
+        if self._patterns is patterns:  # nothing was added meanwhile
+            self._compiled = compiled
+
+    def _take_in(self, values: set[Secret], patterns: set[bytes]) -> None:
+        self._known |= values
+        self._patterns = self._patterns | patterns  # a new set: another thread may be reading the old one
         self._compiled = None
 
     def masker(self) -> "Masker":
@@ -37,7 +58,7 @@ class Mask:
 
     def close(self) -> None:
         """Forget the secrets."""
-        self._patterns = set()
+        self._known, self._patterns = set(), set()
         self._compiled = None
 
     @property
@@ -47,13 +68,16 @@ class Mask:
         return self._compiled
 
 
+def _forms_of(values: Iterable[Secret]) -> set[bytes]:
+    return set().union(*(forms(value.reveal()) for value in values))
+
+
 class _Patterns:
     """The patterns of a mask, ready to be searched for."""
 
     def __init__(self, patterns: set[bytes]) -> None:
         self._sorted = sorted(patterns)
         self._longest = max(map(len, patterns), default=0)
-        self._short_heads = {pattern[:length] for pattern in patterns for length in range(1, SHORTEST)}
         # Built for every run before its first command: this kind is built in a tenth of the default's time.
         kind = Implementation.NoncontiguousNFA
         self._whole = BytesAhoCorasick(self._sorted, MatchKind.LeftmostLongest, kind)
@@ -63,13 +87,24 @@ class _Patterns:
         """Give start and end of the leftmost longest matches that do not overlap."""
         return [(start, end) for _, start, end in self._whole.find_matches_as_indexes(data)]
 
-    def open_starts(self, data: bytes) -> list[int]:
-        """Give, in order, where the rest of the data is the beginning of a pattern that is not complete."""
+    def first_open(self, data: bytes) -> Callable[[int], int]:
+        """Give what tells, for a position, the first place from there on where the rest of the data begins a pattern.
+
+        Only the places that are asked for are looked at: each one costs a look at the whole rest, and a run of one
+        repeated character has as many of them as it has characters.
+        """
         tail = max(len(data) - self._longest + 1, 0)
         heads = self._heads.find_matches_as_indexes(memoryview(data)[tail:], overlapping=True)
-        found = sorted({tail + start for _, start, _ in heads if self._begins(data[tail + start :])})
         last = range(max(len(data) - SHORTEST + 1, 0), len(data))
-        return found + [start for start in last if data[start:] in self._short_heads]
+        starts: list[int] = [*sorted({tail + start for _, start, _ in heads}), *last]
+
+        def first(position: int) -> int:
+            for index in range(bisect_left(starts, position), len(starts)):
+                if self._begins(data[starts[index] :]):
+                    return starts[index]
+            return len(data)
+
+        return first
 
     def _begins(self, rest: bytes) -> bool:
         # The pattern itself, if it is one, sorts first among all that begin with it.
@@ -87,14 +122,16 @@ class Masker:
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
         held = self._held + data
-        opens = self._patterns.open_starts(held)
+        first_open = self._patterns.first_open(held)
         out, position = [], 0
+        hold_from = first_open(0)
         for start, end in self._patterns.matches(held):
-            if any(position <= begin <= start for begin in opens):
+            if hold_from <= start:
                 break  # something that started earlier, or a longer one from the same place, may still come
             out += [held[position:start], MASK]
             position = end
-        hold_from = next((begin for begin in opens if begin >= position), len(held))
+            if hold_from < position:
+                hold_from = first_open(position)
         out.append(held[position:hold_from])
         self._held = held[hold_from:]
         return b"".join(out)

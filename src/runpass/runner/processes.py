@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from runpass.runner import children
+
 PROC: Final = Path("/proc")
 SWEEP_SECONDS: Final = 5.0
 """How long ending stubborn processes is tried before they are given up and reported."""
+EMPTY_SCANS: Final = 3
+"""How often in a row nothing must be found: one look at /proc misses what forks while it is looked at."""
 _SET_DUMPABLE, _SET_SUBREAPER, _GET_SUBREAPER, _SET_NO_NEW_PRIVILEGES = 4, 36, 37, 38  # <linux/prctl.h>
 
 
@@ -61,6 +65,23 @@ def adopts_orphans() -> bool:
     return answer.value == 1
 
 
+def are_known() -> bool:
+    """Whether this machine shows its processes. macOS does not."""
+    return (PROC / "self").exists()
+
+
+def hidden_from_others() -> bool:
+    """Whether /proc keeps what belongs to other users' processes, their command lines among it, from a user."""
+    try:
+        mounts = [line.split() for line in (PROC / "mounts").read_text(encoding="utf-8").splitlines()]
+    except OSError:
+        return False
+    options = [fields[3].split(",") for fields in mounts if fields[1:3] == [str(PROC), "proc"]]
+    # The last mount covers the others. Even the weakest kind of hiding closes command lines.
+    hiding = [option for option in (options[-1] if options else []) if option.startswith("hidepid=")]
+    return bool(hiding) and hiding[0] not in {"hidepid=0", "hidepid=off"}
+
+
 def all_processes() -> Iterator[ProcessInfo]:
     """Give every process of this machine that we may know of; none where there is no /proc."""
     try:
@@ -83,7 +104,9 @@ def describe(pid: int) -> ProcessInfo | None:
         return None
     uids = next((line.split()[1:] for line in status.splitlines() if line.startswith(b"Uid:")), [])
     state, parent, group, session = stat[0], int(stat[1]), int(stat[2]), int(stat[3])
-    return ProcessInfo(pid, parent, group, session, frozenset(map(int, uids)), state in {b"Z", b"X"})
+    # SECURITY: a process whose first thread has ended looks like a zombie and lives on in its other threads.
+    is_dead = state in {b"Z", b"X"} and int(stat[17]) <= 1
+    return ProcessInfo(pid, parent, group, session, frozenset(map(int, uids)), is_dead)
 
 
 def group_members(group: int) -> list[ProcessInfo]:
@@ -135,24 +158,20 @@ def signal_group(group: int, number: signal.Signals) -> None:
 
 
 def end_all(find: Callable[[], list[ProcessInfo]]) -> list[int]:
-    """Kill what `find` finds until it finds nothing, and give the numbers of those that would not die.
+    """Kill what `find` finds until it finds nothing several times, and give the numbers of those that would not die.
 
-    Blocking. A process that forks faster than we kill loses: all are stopped before any is killed.
+    Blocking. Most processes that fork faster than we kill lose: all are stopped before any is killed. One that is never
+    in the list while it lives does not: `killing` is for that.
     """
-    deadline = time.monotonic() + SWEEP_SECONDS
+    deadline, empty = time.monotonic() + SWEEP_SECONDS, 0
     while True:
         found = find()
-        _reap(process.pid for process in found if process.is_dead and process.parent == os.getpid())
+        children.reap(process.pid for process in found if process.is_dead and process.parent == os.getpid())
         alive = [process for process in found if not process.is_dead]
-        if not alive or time.monotonic() > deadline:
+        empty = 0 if alive else empty + 1
+        if empty == EMPTY_SCANS or time.monotonic() > deadline:
             return [process.pid for process in alive]
         for number in (signal.SIGSTOP, signal.SIGKILL):
             for process in alive:
                 signal_if_same(process, number)
         time.sleep(0.005)
-
-
-def _reap(pids: Iterator[int]) -> None:
-    for pid in pids:
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)

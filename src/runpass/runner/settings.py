@@ -8,7 +8,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
 
@@ -20,6 +20,9 @@ PREFIX = "RUNPASS_"
 FILE_VARIABLE = "RUNPASS_RUNNER_SETTINGS"
 USUAL_NAMES = re.compile(r"(LANG|TZ|LC_[A-Z]+)\Z")
 """Names of the host's environment that every job gets: language and time zone, nothing else."""
+
+DEFAULT_UID_BASE: Final = 1_900_000_000
+"""Above the subordinate ids of usual hosts (from 100000) and those of systemd's containers (to 1879048191)."""
 
 
 def _split(separator: str) -> BeforeValidator:
@@ -59,11 +62,11 @@ class RunnerSettings(BaseModel):
         default=(), description="Directories put in front of the PATH of jobs, colon-separated."
     )
     uid_base: int = Field(
-        default=200_000,
+        default=DEFAULT_UID_BASE,
         ge=1_024,
         le=2_000_000_000,
         multiple_of=64,  # so that the ranges of two runners are the same or apart, never overlapping
-        description="First user id of those that runs get, as root: a multiple of 64.",
+        description="First user id of those that runs get, as root: a multiple of 64 that nothing of the host has.",
     )
     uid_lock_dir: Path = Field(
         default=Path("/run/runpass-uids"),

@@ -1,6 +1,6 @@
 """The step `setup-oidc-vault`: log in, read every `${vault:…}`, and hand both on - all of it or nothing."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -9,13 +9,14 @@ from runpass.errors import ControlPlaneError, Forbidden
 from runpass.protocol.credentials import CredentialGrant
 from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome, Refusal
 from runpass.protocol.run_lease import RunLease, Variable
+from runpass.runner import environment
 from runpass.runner.credentials.vault_oidc import VaultLogins, variables
 from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
-from runpass.vault.errors import ReferenceInvalid, VaultFailure
-from runpass.vault.references import SecretReference, find_references, substitute
+from runpass.vault.errors import ReferenceInvalid, SecretUnusable, VaultFailure
+from runpass.vault.references import SecretReference, find_references, resolved_length, substitute
 
 REFERENCE_START: Final = "${vault:"
 Say = Callable[[str], Awaitable[None]]
@@ -68,11 +69,14 @@ class SetupVault:
         jwt = await self._identity.for_credential(grant.credential_id)
         session = await self._logins.log_in(credential, jwt)
         values = await self._logins.read(session, tuple(dict.fromkeys(sum(references.values(), ()))))
-        resolved = {
-            variable.name: substitute(variable.value.reveal(), values, variable=variable.name)
+        resolved = self._resolved(references, values)
+        # SECURITY: what a sensitive variable became is as secret as what it was.
+        sensitive = [
+            resolved[variable.name]
             for variable in self._lease.variables
-            if variable.name in references
-        }
+            if variable.sensitive and variable.name in resolved
+        ]
+        await self._mask.learn([*values.values(), *sensitive])
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
         await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
         for warning in session.granted.warnings:
@@ -80,6 +84,27 @@ class SetupVault:
         if resolved:
             await self._say(f"Read from Vault: {', '.join(resolved)}.")
         return VaultSetup(variables(credential, session, ca_bundle), resolved)
+
+    def _resolved(
+        self, references: Mapping[str, tuple[SecretReference, ...]], values: Mapping[SecretReference, Secret]
+    ) -> dict[str, Secret]:
+        """Give the variables that had references. Raises `SecretUnusable` for those that no program can be given.
+
+        SECURITY: lengths are looked at first, since a value may name a large secret many times.
+        """
+        variables = {variable.name: variable.value.reveal() for variable in self._lease.variables}
+        lengths = {
+            name: resolved_length(text, values, variable=name) if name in references else len(text)
+            for name, text in variables.items()
+        }
+        sentence, resolved = environment.oversized(lengths), {}
+        if sentence is None:
+            resolved = {name: substitute(variables[name], values, variable=name) for name in references}
+            whole = variables | {name: value.reveal() for name, value in resolved.items()}
+            sentence = environment.unfit(whole)
+        if sentence is not None:
+            raise SecretUnusable(sentence, hint="A secret this large, or one that is not text, is for a file.")
+        return resolved
 
     async def _only_grant(self) -> CredentialGrant:
         grants = self._lease.credentials

@@ -8,21 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from runpass.errors import JobError
 from runpass.protocol.reports import LogLevel
+from runpass.runner import children
 from runpass.runner.cell import Cell
 from runpass.runner.masking import Mask
 from runpass.runner.output import Pipe, pump
-from runpass.runner.processes import signal_group, signal_if_same
+from runpass.runner.processes import are_known, signal_group, signal_if_same
 from runpass.runner.reporter import Reporter
 from runpass.runner.stop import Stop
 from runpass.runner.workspace import Workspace
 
+log = structlog.get_logger()
 LINGER_SECONDS: Final = 0.3
 """How long the output may stay open after a command's end before it is left to what runs on in the background."""
 LOOK_SECONDS: Final = 0.05
 LAST_OUTPUT_SECONDS: Final = 2.0
 DEATH_SECONDS: Final = 5.0
+# SECURITY: a program is started in "/", and this changes directory with the rights of the run. A directory given to the
+# start would be entered with the runner's rights, and the run may have put a link there, to a place closed to it.
+ENTER_AND_RUN: Final = (
+    'cd -- "$1" 2>/dev/null || { echo "The workspace cannot be entered: $1" >&2; exit 1; }; '
+    'unset OLDPWD; exec /bin/sh -e "$2"'
+)
 
 
 class Commands:
@@ -60,6 +70,7 @@ class Commands:
         noting = asyncio.create_task(asyncio.to_thread(self._cell.started, process.pid))
         try:
             status = await process.wait()
+            children.forget(process.pid)
             await asyncio.wait(pumps, timeout=LINGER_SECONDS)
         except asyncio.CancelledError:
             await self._end(process)
@@ -69,37 +80,52 @@ class Commands:
         return status
 
     async def _start(self, script: Path, environment: Mapping[str, str], pipes: Mapping[LogLevel, Pipe]) -> Process:
-        launch = self._cell.launch(("/bin/sh", "-e", str(script)), self._workspace.directory)
+        argv = ("/bin/sh", "-c", ENTER_AND_RUN, "sh", str(self._workspace.root), str(script))
+        launch = self._cell.launch(argv, self._workspace.directory)
         as_whom: dict[str, Any] = {}
         if launch.owner is not None:
             as_whom = {"user": launch.owner.uid, "group": launch.owner.gid, "extra_groups": []}
         try:
-            return await asyncio.create_subprocess_exec(
-                *launch.argv,
-                stdin=DEVNULL,
-                stdout=pipes[LogLevel.INFO].writing,
-                stderr=pipes[LogLevel.ERROR].writing,
-                env=environment,
-                cwd=self._workspace.root,
-                start_new_session=True,
-                umask=0o077,
-                **as_whom,
-            )
+            with children.starting():
+                process = await asyncio.create_subprocess_exec(
+                    *launch.argv,
+                    stdin=DEVNULL,
+                    stdout=pipes[LogLevel.INFO].writing,
+                    stderr=pipes[LogLevel.ERROR].writing,
+                    env=environment,
+                    cwd="/",
+                    start_new_session=True,
+                    umask=0o077,
+                    **as_whom,
+                )
+                children.keep(process.pid)
         except OSError as error:
             raise JobError(f"The command could not be started: {error.strerror}.") from error
+        return process
 
     async def _end(self, process: Process) -> None:
         """End the process group: politely first, since a Terraform that is killed leaves its state locked."""
-        members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
-        for member in members:
-            signal_if_same(member, signal.SIGTERM)
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._grace_seconds
-        while members and loop.time() < deadline and await self._stop.grace(LOOK_SECONDS):
-            members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
+        deadline = asyncio.get_running_loop().time() + self._grace_seconds
+        if are_known():
+            await self._ask_to_end(process, deadline)
+        else:
+            signal_group(process.pid, signal.SIGTERM)
+            while process.returncode is None and await self._is_grace_left(deadline):
+                pass
         signal_group(process.pid, signal.SIGKILL)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), DEATH_SECONDS)
+            children.forget(process.pid)
+
+    async def _ask_to_end(self, process: Process, deadline: float) -> None:
+        members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
+        for member in members:
+            signal_if_same(member, signal.SIGTERM)
+        while members and await self._is_grace_left(deadline):
+            members = await asyncio.to_thread(self._cell.to_terminate, process.pid)
+
+    async def _is_grace_left(self, deadline: float) -> bool:
+        return asyncio.get_running_loop().time() < deadline and await self._stop.grace(LOOK_SECONDS)
 
     async def close(self) -> None:
         """Take in the last output. To be called when nothing of the run is alive any more."""
@@ -107,6 +133,8 @@ class Commands:
             _, late = await asyncio.wait(self._lingering, timeout=LAST_OUTPUT_SECONDS)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._lingering, return_exceptions=True)
+            for problem in await asyncio.gather(*self._lingering, return_exceptions=True):
+                if isinstance(problem, Exception):
+                    log.error("output_lost", exc_info=problem)
         for pipe in self._pipes:
             pipe.close()

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from runpass.clock import SYSTEM_CLOCK
 from runpass.secret import Secret
-from runpass.vault import paths, transport
+from runpass.vault import deadline, paths, transport
 from runpass.vault.answer import VaultAnswer, failure, namespace_not_found, parse
 from runpass.vault.errors import AnswerNotUnderstood, Place, Redirected, TokenInvalid, VaultFailure, visible
 
@@ -118,10 +117,12 @@ class VaultClient:
         raise failure(answer, place, with_token=self.has_token)
 
     def _exchange(self, method: str, url: str, content: bytes | None, place: Place) -> tuple[int, str, bytes]:
-        deadline = SYSTEM_CLOCK.monotonic() + self._timeout
+        # SECURITY: one deadline from the first look at the host name to the last byte of the answer. Whoever answers,
+        # however slowly, holds this thread no longer than that.
+        sending = self._pool.stream(method, url, content=content, headers=self._headers())
         try:
-            with self._pool.stream(method, url, content=content, headers=self._headers()) as response:
-                body = _bounded(response, place, deadline)
+            with deadline.within(self._timeout), sending as response:
+                body = _bounded(response, place)
                 return response.status_code, response.headers.get("location", ""), body
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise transport.translate(error, place) from error
@@ -160,7 +161,7 @@ def _encode(data: Mapping[str, Any], secrets: set[str]) -> bytes:
     return json.dumps(dict(data), default=reveal).encode()
 
 
-def _bounded(response: httpx2.Response, place: Place, deadline: float) -> bytes:
+def _bounded(response: httpx2.Response, place: Place) -> bytes:
     """Give the whole body, unless it is too large or comes too slowly."""
     body = bytearray()
     for chunk in response.iter_raw():
@@ -169,7 +170,7 @@ def _bounded(response: httpx2.Response, place: Place, deadline: float) -> bytes:
             raise AnswerNotUnderstood(
                 f"the answer of {place} is larger than {MAX_BODY // 1024 // 1024} MiB", status=response.status_code
             )
-        if SYSTEM_CLOCK.monotonic() > deadline:
+        if deadline.is_over():
             raise transport.timed_out(place)
     return bytes(body)
 

@@ -21,6 +21,7 @@ VaultError                          (runpass.errors)
     │   ├── SecretDeleted           the newest version is deleted (it can be undeleted)
     │   └── SecretDestroyed         the newest version is destroyed for good
     ├── SecretKeyMissing            the secret is there, the key in it is not
+    ├── SecretUnusable              the value is there, and no environment variable can hold it
     ├── SecretsUnavailable          all failed references of one read, together
     ├── SetupConflict               what exists is not what setup may change
     └── LoginRefused                the auth method said no; one class per reason in `runpass.vault.refusals`
@@ -194,6 +195,12 @@ class SecretKeyMissing(VaultFailure):
     """The secret exists and has no such key."""
 
     code = "secret_key_missing"
+
+
+class SecretUnusable(VaultFailure):
+    """The secret's value is nothing that an environment variable can hold; names where it is, never the value."""
+
+    code = "secret_unusable"
 
 
 class SecretsUnavailable(VaultFailure):

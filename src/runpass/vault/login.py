@@ -13,6 +13,9 @@ from runpass.vault.errors import AnswerNotUnderstood, Place, VaultFailure, visib
 from runpass.vault.refusals import AuthMountNotFound, Refusal, reason_of
 
 REFUSALS = frozenset({400, 403, 404, 500})
+MAX_TOKEN = 64 * 1024
+"""Characters: the largest batch tokens stay far below, and an environment variable holds twice as much."""
+MAX_WARNINGS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +75,19 @@ def _login(answer: VaultAnswer, place: Place) -> VaultLogin:
             hint="Something between here and the Vault may wrap or change its answers.",
             status=answer.status,
         )
+    if len(token) > MAX_TOKEN:
+        raise AnswerNotUnderstood(f"{place} accepted the login and gave a token that no Vault issues")
+    accessor = _text(auth.get("accessor"))
     return VaultLogin(
         client_token=Secret(token),
-        accessor=Secret(_text(auth.get("accessor"))),
+        accessor=Secret(accessor if accessor.isascii() and len(accessor) <= MAX_TOKEN else ""),
         policies=_texts(auth.get("policies")),
-        ttl=timedelta(seconds=_seconds(auth.get("lease_duration"))),
+        ttl=timedelta(seconds=seconds(auth.get("lease_duration")) or 0),
         renewable=auth.get("renewable") is True,
         token_type=_text(auth.get("token_type")),
         entity_id=_text(auth.get("entity_id")),
         metadata=_metadata(auth.get("metadata")),
-        warnings=tuple(visible(warning) for warning in answer.warnings),
+        warnings=tuple(visible(warning) for warning in answer.warnings[:MAX_WARNINGS]),
     )
 
 
@@ -93,8 +99,9 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
-def _seconds(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**10 else 0
+def seconds(value: Any) -> int | None:
+    """Give a duration as an answer carries it, or nothing if it is none that a Vault would give."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**10 else None
 
 
 def _metadata(value: Any) -> dict[str, str]:

@@ -54,6 +54,12 @@ def substitute(text: str, values: Mapping[SecretReference, Secret], *, variable:
     return Secret("".join([*parts, text[done:]]))
 
 
+def resolved_length(text: str, values: Mapping[SecretReference, Secret], *, variable: str = "") -> int:
+    """Give how many characters `substitute` would give, without making them."""
+    grown = (len(values[reference].reveal()) - (end - start) for start, end, reference in _scan(text, variable))
+    return len(text) + sum(grown)
+
+
 def _scan(text: str, variable: str) -> Iterator[tuple[int, int, SecretReference]]:
     for match in _REFERENCE.finditer(text):
         problem = "it has no closing }" if not match[2] else None

@@ -7,8 +7,9 @@ one secret of a KV v2 engine costs two requests and every further one of the sam
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from runpass.clock import SYSTEM_CLOCK
 from runpass.secret import Secret
 from runpass.vault import paths
 from runpass.vault.answer import VaultAnswer
@@ -22,13 +23,18 @@ from runpass.vault.errors import (
     SecretKeyMissing,
     SecretNotFound,
     SecretsUnavailable,
+    SecretUnusable,
     TokenInvalid,
     VaultFailure,
     visible,
 )
 from runpass.vault.references import SecretReference, find_references, substitute
+from runpass.vault.transport import timed_out
 
 __all__ = ["SecretReference", "SecretsEngine", "find_references", "read_secrets", "substitute"]
+
+ROUND_SECONDS: Final = 60.0
+"""For all secrets of one round: a Vault that is slow with each of many must not hold a thread for their sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +81,11 @@ class _Reader:
         self._mounts: dict[str, list[SecretsEngine]] = {}
         self._secrets: dict[tuple[str, str], Mapping[str, Any] | VaultFailure] = {}
         self._broken: VaultFailure | None = None
+        self._ends = SYSTEM_CLOCK.monotonic() + ROUND_SECONDS
 
     def value(self, reference: SecretReference) -> Secret:
+        if self._broken is None and SYSTEM_CLOCK.monotonic() > self._ends:
+            self._broken = timed_out(Place(self._client.address, self._client.namespace))
         if self._broken is not None:
             raise self._broken
         view = self._client.in_namespace(reference.namespace) if reference.namespace else self._client
@@ -128,7 +137,9 @@ def find_mount(client: VaultClient, path: str) -> SecretsEngine:
     options = answer.data.get("options")
     version = options.get("version") if isinstance(options, dict) else None
     # `kv` enabled without options answers `{}` and is version 1.
-    found = mounted.strip("/") if isinstance(mounted, str) and mounted.strip("/") else path.partition("/")[0]
+    # SECURITY: what it answers becomes a part of a URL.
+    usable = isinstance(mounted, str) and mounted.strip("/") and mounted.isprintable()
+    found = str(mounted).strip("/") if usable else path.partition("/")[0]
     return SecretsEngine(found, 2 if str(version) == "2" else 1)
 
 
@@ -171,4 +182,12 @@ def _absent(answer: VaultAnswer, place: Place) -> SecretNotFound:
 
 
 def _as_text(value: object) -> Secret:
-    return Secret(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    try:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        text.encode()
+    except (UnicodeEncodeError, RecursionError):
+        # SECURITY: raised without its cause, which holds the value.
+        raise SecretUnusable(
+            "the value is not text that UTF-8 can carry", hint="Write the value again, in base64 if it is not text."
+        ) from None
+    return Secret(text)

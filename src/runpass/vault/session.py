@@ -9,8 +9,8 @@ from typing import Self
 
 from runpass.secret import Secret
 from runpass.vault.client import VaultClient
-from runpass.vault.errors import PolicyDenied, TokenInvalid, VaultFailure
-from runpass.vault.login import VaultLogin, jwt_login
+from runpass.vault.errors import AnswerNotUnderstood, Place, PolicyDenied, TokenInvalid, VaultFailure
+from runpass.vault.login import VaultLogin, jwt_login, seconds
 from runpass.vault.secrets import SecretReference, read_secrets
 
 
@@ -64,7 +64,11 @@ class VaultSession:
     def renew(self) -> timedelta:
         """Renew the token, and give how long it lives now; raises the `VaultFailure` that says why not."""
         answer = self.client.write("auth/token/renew-self")
-        return timedelta(seconds=int(answer.auth.get("lease_duration") or 0))
+        left = seconds(answer.auth.get("lease_duration"))
+        if left is None:
+            place = Place(self.client.address, self.client.namespace)
+            raise AnswerNotUnderstood(f"{place} renewed the token and did not say for how long", status=answer.status)
+        return timedelta(seconds=left)
 
     def revoke(self) -> Revocation:
         """End the token, and say honestly whether that worked; calling it again changes nothing.

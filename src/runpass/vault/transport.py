@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from runpass.vault.deadline import Transport
 from runpass.vault.errors import AddressInvalid, AnswerNotUnderstood, Place, TlsFailed, Unreachable, VaultFailure
 
 UNKNOWN_CA: Final = frozenset({2, 18, 19, 20, 21})
@@ -41,22 +42,22 @@ def clean_address(address: str) -> str:
 
 def open_pool(address: str, *, ca_bundle: Path | None, timeout: float) -> httpx2.Client:
     """Give a pool of connections: no proxies or certificates from the environment, no redirects, no cookies."""
+    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0)
     return httpx2.Client(
-        verify=_trust(address, ca_bundle),
+        transport=Transport(_trust(address, ca_bundle), limits),
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        limits=httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0),
     )
 
 
-def _trust(address: str, ca_bundle: Path | None) -> ssl.SSLContext | bool:
+def _trust(address: str, ca_bundle: Path | None) -> ssl.SSLContext:
     if urlsplit(address).scheme == "http":
         # Loading the machine's certificates costs tens of milliseconds; this context trusts nobody.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca_bundle is None:
-        return True
+        return httpx2.create_ssl_context(trust_env=False)
     try:
         return ssl.create_default_context(cafile=str(ca_bundle))
     except (OSError, ssl.SSLError) as error:

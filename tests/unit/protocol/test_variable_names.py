@@ -27,6 +27,24 @@ from runpass.protocol.variable_names import CONTROLS, is_control, is_reserved, i
         "SSL_CERT_FILE",
         "PYTHONPATH",
         "NODE_OPTIONS",
+        "NODE_EXTRA_CA_CERTS",
+        "BASH_FUNC_ls",
+        "SHELLOPTS",
+        "PS4",
+        "GCONV_PATH",
+        "GLIBC_TUNABLES",
+        "MALLOC_CONF",
+        "PERLLIB",
+        "RUBYOPT",
+        "JAVA_TOOL_OPTIONS",
+        "JDK_JAVA_OPTIONS",
+        "_JAVA_OPTIONS",
+        "OPENSSL_CONF",
+        "CURL_CA_BUNDLE",
+        "XDG_CONFIG_HOME",
+        "RUNPASS_URL",
+        "PAGER",
+        "TF_REATTACH_PROVIDERS",
         "PERL5OPT",
         "HOME",
         "TMPDIR",
@@ -40,7 +58,10 @@ def test_a_name_of_the_machinery_is_reserved(name):
     assert name in (refusal([name]) or "")
 
 
-@pytest.mark.parametrize("name", ["DB_PASSWORD", "TF_VAR_region", "AWS_REGION", "PATHS", "ENVIRONMENT", "lower_case"])
+@pytest.mark.parametrize(
+    "name",
+    ["DB_PASSWORD", "TF_VAR_region", "AWS_REGION", "PATHS", "ENVIRONMENT", "lower_case", "DOCKER_HOST", "KUBECONFIG"],
+)
 def test_a_users_own_name_is_not_reserved(name):
     assert not is_reserved(name)
     assert is_well_formed(name)

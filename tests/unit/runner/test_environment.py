@@ -1,4 +1,7 @@
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from runpass.ids import new_id
 from runpass.protocol.run_lease import RunFacts, Variable
@@ -56,3 +59,27 @@ def test_reserved_names_are_refused_before_values_are_looked_at():
     )
     assert sentence is not None
     assert sentence.endswith(": LD_PRELOAD.")
+
+
+def sentence_of(**values):
+    return environment.refuse(Variable(name=name, value=Secret(value)) for name, value in values.items())
+
+
+def test_the_largest_variable_that_linux_takes_is_taken_and_no_larger_one():
+    most = environment.MAX_VARIABLE - len("BIG=") - 1
+    assert sentence_of(BIG="x" * most) is None
+    subprocess.run(["/bin/true"], env={"BIG": "x" * most}, check=True)
+    sentence = sentence_of(BIG="x" * (most + 1), SMALL="x")
+    assert sentence is not None
+    assert sentence.endswith(": BIG.")
+    assert sentence_of(BIG="ä" * (most // 2 + 1)) is not None
+    with pytest.raises(OSError, match="Argument list too long"):
+        subprocess.run(["/bin/true"], env={"BIG": "x" * (most + 1)}, check=True)
+
+
+def test_variables_that_are_too_large_together_are_refused_with_the_largest_named():
+    values = {f"V{number}": "x" * 100_000 for number in range(11)}
+    sentence = sentence_of(**values, LARGEST="x" * 120_000)
+    assert sentence is not None
+    assert "LARGEST" in sentence
+    assert sentence_of(**dict(list(values.items())[:10])) is None

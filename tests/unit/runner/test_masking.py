@@ -1,5 +1,7 @@
+import asyncio
 import base64
 import json
+import time
 from itertools import pairwise
 from urllib.parse import quote
 
@@ -124,3 +126,36 @@ def test_a_closed_mask_knows_nothing_any_more():
     assert mask.text("hunter2-horse") == "***"
     mask.close()
     assert mask.text("hunter2-horse") == "hunter2-horse"
+
+
+def test_large_secrets_are_learnt_and_known_ones_are_not_worked_on_again():
+    async def scenario():
+        mask = Mask()
+        large = Secret("".join(f"{number:x}-" for number in range(8_000)))
+        await mask.learn([large, Secret("hunter2-horse")])
+        compiled = mask.masker()
+        mask.add([large])
+        assert masked(mask, b"a " + large.reveal().encode() + b" hunter2-horse b") == b"a *** *** b"
+        assert vars(mask.masker())["_patterns"] is vars(compiled)["_patterns"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_added_while_a_large_secret_is_learnt_is_masked():
+    async def scenario():
+        mask = Mask()
+        learning = asyncio.create_task(mask.learn([Secret("x" * 9_000)]))
+        await asyncio.sleep(0)
+        mask.add([Secret("hunter2-horse")])
+        await learning
+        assert mask.text("hunter2-horse " + "x" * 9_000) == "*** ***"
+
+    asyncio.run(scenario())
+
+
+def test_a_secret_of_one_repeated_character_is_masked_in_time_that_grows_with_the_text_alone():
+    masker = mask_of("a" * 100_000).masker()
+    started = time.monotonic()
+    out = b"".join([masker.feed(b"a" * 65_536), masker.feed(b"a" * 65_536), masker.finish()])
+    assert out == MASK + b"a" * 31_072
+    assert time.monotonic() - started < 2

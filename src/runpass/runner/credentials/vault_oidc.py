@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -15,30 +16,53 @@ from runpass.vault.client import VaultClient
 from runpass.vault.errors import VaultFailure
 from runpass.vault.references import SecretReference
 from runpass.vault.session import Revocation, VaultSession
+from runpass.vault.transport import clean_address
 
 log = structlog.get_logger()
 REVOKE_PAUSES: Final = (0.2, 1.0, 3.0)
+MOST_IDLE: Final = 64
+"""Vaults whose connections are kept while no run uses them."""
+LOGIN_SECONDS: Final = 15.0
+"""How long the end of a run waits for a login; one takes longer only if the resolver does."""
+NOT_ENDED: Final = "The Vault login did not end; its token, if there is one, lives until its TTL."
 
 
 class VaultPools:
-    """The connections to all Vaults this runner has met, kept for its life: making them anew costs most of a login."""
+    """The connections to the Vaults this runner has met, kept after a run: making them anew costs most of a login.
+
+    SECURITY: the addresses come from tenants, so no more than `MOST_IDLE` that nobody uses are kept.
+    """
 
     def __init__(self, ca_bundle: Path | None = None) -> None:
         self._ca_bundle = ca_bundle
         self._clients: dict[str, VaultClient] = {}
+        self._users: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self.late: set[asyncio.Task[None]] = set()
+        """Revocations of logins that ended after their run."""
 
-    def client(self, credential: VaultOidc) -> VaultClient:
-        """Give the Vault of this credential, seen from its namespace."""
+    def take(self, credential: VaultOidc) -> VaultClient:
+        """Give the Vault of this credential, seen from its namespace; to be given back when its session is over."""
+        address = clean_address(credential.address)
         with self._lock:
-            if credential.address not in self._clients:
-                self._clients[credential.address] = VaultClient(credential.address, ca_bundle=self._ca_bundle)
-            return self._clients[credential.address].in_namespace(credential.namespace)
+            client = self._clients.pop(address, None) or VaultClient(address, ca_bundle=self._ca_bundle)
+            self._clients[address] = client  # at the end: it is the last one to be closed
+            self._users[address] += 1
+            return client.in_namespace(credential.namespace)
+
+    def give_back(self, client: VaultClient) -> None:
+        """Say that one user of this client is done with it."""
+        with self._lock:
+            self._users -= Counter([client.address])  # forgets the address at zero
+            idle = [address for address in self._clients if address not in self._users]
+            for address in idle[: max(len(idle) - MOST_IDLE, 0)]:
+                self._clients.pop(address).close()
 
     def close(self) -> None:
         """Close all connections."""
-        for client in self._clients.values():
-            client.close()
+        with self._lock:
+            for client in self._clients.values():
+                client.close()
 
 
 class VaultLogins:
@@ -61,22 +85,25 @@ class VaultLogins:
         return session
 
     def _log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
-        return VaultSession.login(
-            self._pools.client(credential),
-            mount=credential.jwt_auth_backend_path,
-            role=credential.role_name,
-            jwt=jwt,
-        )
+        client = self._pools.take(credential)
+        try:
+            return VaultSession.login(
+                client, mount=credential.jwt_auth_backend_path, role=credential.role_name, jwt=jwt
+            )
+        except BaseException:
+            self._pools.give_back(client)
+            raise
 
     async def read(
         self, session: VaultSession, references: tuple[SecretReference, ...]
     ) -> dict[SecretReference, Secret]:
-        """Give the value of every reference, or raise one `VaultFailure` that names all that could not be read."""
+        """Give the value of every reference, or raise one `VaultFailure` that names all that could not be read.
+
+        SECURITY: they are not masked yet; the caller does that before anything can show them.
+        """
         if not references:
             return {}
-        values = dict(await asyncio.to_thread(session.read_secrets, references))
-        self._mask.add(values.values())
-        return values
+        return dict(await asyncio.to_thread(session.read_secrets, references))
 
     async def close(self) -> list[str]:
         """Stop renewing, revoke every token, and give a sentence for each one that still lives."""
@@ -84,10 +111,34 @@ class VaultLogins:
             renewal.cancel()
         await asyncio.gather(*self._renewals, return_exceptions=True)
         started, self._started = self._started, []
-        done = await asyncio.gather(*started, return_exceptions=True)
-        sessions = [session for session in done if isinstance(session, VaultSession)]
-        sentences = await asyncio.gather(*(_revoke(session) for session in sessions))
-        return [sentence for sentence in sentences if sentence]
+        ended, going = await asyncio.wait(started, timeout=LOGIN_SECONDS) if started else (set(), set())
+        for attempt in going:
+            attempt.add_done_callback(self._ended_late)
+        sessions = [attempt.result() for attempt in ended if not attempt.cancelled() and attempt.exception() is None]
+        sentences = await asyncio.gather(*(self._end(session) for session in sessions))
+        return [*(sentence for sentence in sentences if sentence), *(NOT_ENDED for _ in going)]
+
+    async def _end(self, session: VaultSession) -> str | None:
+        try:
+            return await _revoke(session)
+        finally:
+            self._pools.give_back(session.client)
+
+    def _ended_late(self, attempt: asyncio.Task[VaultSession]) -> None:
+        """Revoke what a login gave after its run was over. SECURITY: its sentence has nobody but the log to go to."""
+        if attempt.cancelled() or attempt.exception() is not None:
+            return
+        revocation = asyncio.create_task(self._end_late(attempt.result()))
+        self._pools.late.add(revocation)
+        revocation.add_done_callback(self._pools.late.discard)
+
+    async def _end_late(self, session: VaultSession) -> None:
+        try:
+            sentence = await self._end(session)
+        except Exception:  # the connections may be closed by now
+            log.exception("vault_login_ended_late")
+        else:
+            log.warning("vault_login_ended_late", problem=sentence)
 
 
 async def _revoke(session: VaultSession) -> str | None:
