@@ -280,7 +280,9 @@ def test_a_runner_of_another_protocol_is_told_so_at_every_door(server: Server, s
 
 def test_a_runner_that_names_the_right_protocol_is_served(server: Server):
     door = next(ask for ask in asks(server.ours) if ask.route.endswith("/heartbeat"))
-    assert door.send(server.client, {"Runpass-Protocol": "1"}).status_code == 200
+    answer = door.send(server.client, {"Runpass-Protocol": "1"})
+    assert answer.status_code == 200 or answer.json()["code"] == "stale_lease"  # another test may have ended it
+    assert "protocol" not in answer.text
 
 
 def test_documents_are_cacheable_and_know_their_tag(server: Server):

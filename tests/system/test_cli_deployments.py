@@ -1,6 +1,7 @@
 """Deployments from the command line with a real runner: waiting, following, and lines that mean the terminal harm."""
 
 import re
+from uuid import uuid4
 
 import pytest
 
@@ -16,7 +17,7 @@ HOSTILE = (
 @pytest.fixture(scope="module")
 def shell(cli_server):
     """The admin of an organization with a runner."""
-    return Shell(cli_server, cli_server.found("with-a-runner"))
+    return Shell(cli_server, cli_server.found(f"with-a-runner-{uuid4().hex[:8]}"))
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ def test_env0s_own_version_of_the_guide_works(scene: Scene):
 
 def test_the_jobs_own_token_is_signed_by_us_and_never_carries_the_credential(scene: Scene):
     project = scene.guided()
-    deployment, log = scene.deploy(project.id, SHOW_CLAIMS, 'printf %s "$ENV0_OIDC_TOKEN" | cut -d. -f1,3')
+    deployment, log = scene.deploy(project.id, SHOW_CLAIMS)
     assert deployment["status"] == "SUCCESS", log
     claims = json.loads(next(line for line in log.splitlines() if line.strip().startswith("{")))
     assert claims["iss"] == scene.stage.settings.issuer_url

@@ -112,12 +112,12 @@ class Job:
 
     async def _prepare_and_run(self) -> Ending:
         lease, bench = self._lease, self._bench
-        self._mask.add(variable.value for variable in lease.variables if variable.sensitive)
         needs_vault = setup_vault.is_needed(lease)
         refusal = environment.refuse(lease.variables)
         self._plan(needs_vault=needs_vault, refused=refusal is not None)
         if refusal is not None:
             raise await self._refused_variables(refusal)
+        await self._mask.learn(variable.value for variable in lease.variables if variable.sensitive)
         cell = self._cell = bench.isolator.cell(self._name)
         token_for_job = asyncio.create_task(self._identity.for_job())
         token_for_job.add_done_callback(_look_at)
