@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from runpass.local.admin import Admin
 from runpass.local.openbao import DevOpenBao
-from runpass.local.stage import MOUNT, ROLE, UID_BASE, Stage, set_up_vault, throw_away_stage
+from runpass.local.stage import MOUNT, ROLE, Stage, set_up_vault, throw_away_stage
 from runpass.runner.isolation import detect
+from runpass.runner.settings import DEFAULT_UID_BASE
 from runpass.vault.desired import KV_PATH
 
 PASSWORD = "correct-horse-battery-staple"  # noqa: S105 -- a secret of the benchmark's own
@@ -52,4 +53,4 @@ def open_play(stack: ExitStack) -> Play:
     api.assign(credential, project)
     facts = stage.guide(api.organization_id, credential, [project])
     set_up_vault(openbao, facts, {"app": {"password": PASSWORD}})
-    return Play(stage, openbao, api, project, credential, detect(UID_BASE).kind.value)
+    return Play(stage, openbao, api, project, credential, detect(DEFAULT_UID_BASE).kind.value)

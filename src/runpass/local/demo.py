@@ -21,7 +21,6 @@ from runpass.local.progress import Progress
 from runpass.local.stage import (
     MOUNT,
     ROLE,
-    UID_BASE,
     Stage,
     set_up_vault,
     throw_away_stage,
@@ -30,6 +29,7 @@ from runpass.local.stage import (
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import SETUP_VAULT_STEP
 from runpass.runner.isolation import detect
+from runpass.runner.settings import DEFAULT_UID_BASE
 from runpass.vault.desired import KV_PATH
 
 PASSWORD: Final = "correct-horse-battery-staple"  # noqa: S105 -- the secret that the demo shows to be kept
@@ -130,7 +130,7 @@ def _set_the_stage(stack: ExitStack, progress: Progress, result: Result) -> Cast
             stack.callback(api.close)
         say(f"issuer {stage.settings.issuer_url}, keys at {stage.settings.jwks_url}")
     with progress.step("runner", "Start runners; each joins with a token that is good for one use") as say:
-        detected = detect(UID_BASE)
+        detected = detect(DEFAULT_UID_BASE)
         projects = 3 if detected.kind is Isolation.NONE else 1  # an unisolated runner serves one project only
         for number in range(projects):
             stage.start_runner(stack, acme, f"acme-{number + 1}")

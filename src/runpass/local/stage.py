@@ -16,7 +16,6 @@ from runpass.local.admin import Admin
 from runpass.local.openbao import DevOpenBao, find_binary, free_port, install_tool
 from runpass.local.programs import Program, server_is_ready, write_private
 from runpass.runner.kept_key import FILE_NAME
-from runpass.runner.settings import DEFAULT_UID_BASE
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings, load_settings
 from runpass.server.tenancy.founding import Founded, found_organization
@@ -25,7 +24,6 @@ from runpass.vault.reconcile import setup
 
 MOUNT: Final = "jwt"
 ROLE: Final = "deploy"
-UID_BASE: Final = DEFAULT_UID_BASE
 
 
 @dataclass(slots=True)

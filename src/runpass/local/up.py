@@ -27,10 +27,11 @@ from runpass.local.openbao import find_binary, install_tool
 from runpass.local.openbao_raft import SEAL_KEY_BYTES, FromFile, InitialRequest, RaftOpenBao, userpass_works
 from runpass.local.programs import Program, server_is_ready, write_private
 from runpass.local.progress import Progress
-from runpass.local.stage import MOUNT, ROLE, UID_BASE
+from runpass.local.stage import MOUNT, ROLE
 from runpass.protocol.registration import Isolation
 from runpass.runner.isolation import detect
 from runpass.runner.kept_key import FILE_NAME
+from runpass.runner.settings import DEFAULT_UID_BASE
 from runpass.secret import Secret
 from runpass.server.opening import open_parts, prepare_directory, secret_file
 from runpass.server.settings import load_settings
@@ -95,7 +96,7 @@ def _start(stack: ExitStack, progress: Progress, options: UpOptions) -> list[Pro
         openbao = stack.enter_context(_openbao(options, api))
         say(f"{openbao.address}; no root token exists")
     with progress.step("runner", "Start the runner") as say:
-        detected = detect(UID_BASE)
+        detected = detect(DEFAULT_UID_BASE)
         if detected.kind is Isolation.NONE and not options.allow_unisolated:
             say(f"NO JOBS ARE RUN. {detected.why} Give --allow-unisolated to run them all the same.")
             return [server]
