@@ -17,7 +17,7 @@ from surface_scene import Server, furnish
 CANARY = "canary-7c1e"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("server")
     directory.chmod(0o700)
