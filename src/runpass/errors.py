@@ -7,7 +7,11 @@ RunpassError                    code, message, hint
 ├── Forbidden                   known, but not allowed
 ├── NotFound                    not there, or not for this caller
 ├── Conflict                    the thing is not in the state this needs
-│   └── StaleLease              a report that came after its run lease was lost
+│   ├── StaleLease              a report that came after its run lease was lost
+│   └── AlreadyDestroyed        there is nothing left to destroy
+├── PreconditionFailed          somebody else has changed the thing since the caller read it
+├── TooManyRequests             one caller asks more than its share
+├── NotOffered                  env0 has it, runpass does not
 ├── PayloadTooLarge             more bytes than this door takes
 ├── Unavailable                 a part is not ready: database, key, migrations
 ├── ConfigurationError          settings, files or directories that stop a start
@@ -93,6 +97,34 @@ class StaleLease(Conflict):
     """A report named a run lease that was lost, ended, or taken over."""
 
     code = "stale_lease"
+
+
+class AlreadyDestroyed(Conflict):
+    """The environment was destroyed already. env0's clients expect 400 for it and take that as success."""
+
+    code = "already_destroyed"
+
+
+class PreconditionFailed(RunpassError):
+    """The thing is not the one that `If-Match` names any more (RFC 9110, section 13.1.1)."""
+
+    code = "precondition_failed"
+
+
+class TooManyRequests(RunpassError):
+    """One caller asks for more than its share. `retry_after_seconds` is a whole number ≥ 1."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, retry_after_seconds: int, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotOffered(RunpassError):
+    """Something that env0's API has and runpass deliberately does not do."""
+
+    code = "not_offered"
 
 
 class PayloadTooLarge(RunpassError):

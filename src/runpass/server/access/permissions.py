@@ -13,6 +13,7 @@ class Permission(StrEnum):
 
     VIEW_ORGANIZATION = "VIEW_ORGANIZATION"
     EDIT_ORGANIZATION_SETTINGS = "EDIT_ORGANIZATION_SETTINGS"
+    VIEW_AUDIT = "VIEW_AUDIT"
     MANAGE_API_KEYS = "MANAGE_API_KEYS"
     MANAGE_RUNNERS = "MANAGE_RUNNERS"
     VIEW_TEMPLATES = "VIEW_TEMPLATES"
@@ -23,7 +24,11 @@ class Permission(StrEnum):
     VIEW_CREDENTIALS = "VIEW_CREDENTIALS"
     MANAGE_CREDENTIALS = "MANAGE_CREDENTIALS"
     EDIT_ENVIRONMENT_SETTINGS = "EDIT_ENVIRONMENT_SETTINGS"
-    RUN_DEPLOY = "RUN_DEPLOY"
+    ARCHIVE_ENVIRONMENT = "ARCHIVE_ENVIRONMENT"
+    DEPLOY_CUSTOM_REVISION = "DEPLOY_CUSTOM_REVISION"
+    RUN_PLAN = "RUN_PLAN"
+    RUN_APPLY = "RUN_APPLY"
+    RUN_TASK = "RUN_TASK"
     ABORT_DEPLOYMENT = "ABORT_DEPLOYMENT"
 
 
@@ -35,7 +40,7 @@ class OrganizationRole(StrEnum):
 
 
 class ProjectRole(StrEnum):
-    """A role on a project and all below it."""
+    """A role on a project and all below it; the strongest first."""
 
     ADMIN = "Admin"
     DEPLOYER = "Deployer"
@@ -44,13 +49,15 @@ class ProjectRole(StrEnum):
 
 
 _VIEWER = frozenset({Permission.VIEW_PROJECT})
-_PLANNER = _VIEWER
+_PLANNER = _VIEWER | {Permission.RUN_PLAN}
 _DEPLOYER = _PLANNER | {
-    Permission.RUN_DEPLOY,
+    Permission.RUN_APPLY,
+    Permission.DEPLOY_CUSTOM_REVISION,
     Permission.ABORT_DEPLOYMENT,
     Permission.EDIT_ENVIRONMENT_SETTINGS,
 }
 _PROJECT_ADMIN = _DEPLOYER | {
+    Permission.ARCHIVE_ENVIRONMENT,
     Permission.EDIT_PROJECT_SETTINGS,
     Permission.CREATE_PROJECT,
     Permission.VIEW_CREDENTIALS,

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -29,7 +29,19 @@ from runpass.errors import ConfigurationError, Conflict, RunpassError, Unavailab
 Transaction = Connection
 """A store function takes one of these: it is inside a transaction and never begins or ends it."""
 
+
+class Ending(Protocol):
+    """What a writing transaction still has to do when everything else is done."""
+
+    def finish(self, tx: Transaction) -> None:
+        """Do it; the commit follows. An exception undoes the transaction."""
+        ...
+
+
+_E = TypeVar("_E", bound=Ending)
+
 _WRITING = "runpass_writing"
+_ENDINGS = "runpass_endings"
 _SQLITE_CONFLICTS = frozenset(
     {"SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 )
@@ -64,11 +76,32 @@ class Database:
         with _translated(), self._turn, self.engine.connect() as connection:
             writing = connection.execution_options(**{_WRITING: True})
             with writing.begin():
-                yield writing
+                endings: dict[type[Any], Ending] = {}
+                writing.info[_ENDINGS] = endings
+                try:
+                    yield writing
+                    for ending in endings.values():
+                        ending.finish(writing)
+                finally:
+                    del writing.info[_ENDINGS]
 
     def close(self) -> None:
         """Close every pooled connection."""
         self.engine.dispose()
+
+
+def ending(tx: Transaction, kind: type[_E]) -> _E:
+    """Give the transaction's own `kind`, made when it is first asked for; it finishes right before the commit.
+
+    Locks that must be taken last belong there. Raises `RunpassError` outside of `Database.write`, where nothing would
+    finish it.
+    """
+    endings: dict[type[Any], Ending] | None = tx.info.get(_ENDINGS)
+    if endings is None:
+        raise RunpassError(f"{kind.__name__} needs a transaction of Database.write: nothing would finish it here")
+    found = endings.setdefault(kind, kind())
+    assert isinstance(found, kind)  # noqa: S101 -- stored under its own type
+    return found
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, MetaData, TypeDecorator, Uuid
+from sqlalchemy import JSON, Column, DateTime, Dialect, ForeignKey, MetaData, String, TypeDecorator, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 
 metadata = MetaData(
@@ -18,6 +18,10 @@ metadata = MetaData(
 )
 
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+
+
+HIERARCHY = String(1280).with_variant(String(1280, collation="C"), "postgresql")
+"""A path of ids joined by `|`. Compared byte by byte, so that all below a project are one range of the index."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

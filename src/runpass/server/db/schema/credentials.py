@@ -1,6 +1,6 @@
 """Deployment credentials and their assignment to projects."""
 
-from sqlalchemy import Column, Index, String, Table, UniqueConstraint
+from sqlalchemy import Column, Index, LargeBinary, String, Table, UniqueConstraint
 
 from runpass.server.db.schema.columns import json_column, metadata, moment, own_id, reference
 
@@ -13,10 +13,12 @@ credentials = Table(
     Column("name", String(255), nullable=False),
     Column("type", String(64), nullable=False),
     json_column("value"),
+    Column("secret_sealed", LargeBinary, nullable=True, comment="the secret fields of the value, encrypted"),
     Column("created_by", String(255), nullable=False),
     moment("created_at"),
     moment("updated_at"),
     Index("ix_credentials_organization_id_name", "organization_id", "name"),
+    Index("ix_credentials_organization_id_id", "organization_id", "id"),
 )
 
 credential_assignments = Table(

@@ -14,10 +14,12 @@ templates = Table(
     Column("type", String(32), nullable=False),
     json_column("source"),
     Column("is_deleted", Boolean, nullable=False, default=False),
+    Column("is_single_use", Boolean, nullable=False, default=False),
     Column("created_by", String(255), nullable=False),
     moment("created_at"),
     moment("updated_at"),
     Index("ix_templates_organization_id_name", "organization_id", "name"),
+    Index("ix_templates_organization_id_id", "organization_id", "id"),
 )
 
 template_projects = Table(
