@@ -13,6 +13,17 @@ from runpass.server.access.permissions import (
     ProjectRole,
 )
 
+API_KEY = "api-key:"
+"""How the names of API keys begin in the audit trail."""
+
+
+class Denied(Forbidden):
+    """An actor lacks a permission; the audit trail says which."""
+
+    def __init__(self, permission: Permission) -> None:
+        super().__init__(f"this needs the permission {permission.value}")
+        self.permission = permission
+
 
 @dataclass(frozen=True, slots=True)
 class ScopePath:
@@ -35,7 +46,7 @@ class Actor:
     @property
     def audit_name(self) -> str:
         """Give the name the audit trail knows this actor by."""
-        return f"api-key:{self.key_id}"
+        return f"{API_KEY}{self.key_id}"
 
     def may(self, permission: Permission, scope: ScopePath) -> bool:
         """Whether this actor has the permission at this place."""
@@ -46,12 +57,28 @@ class Actor:
         roles = (self.project_roles.get(project) for project in scope.project_ids)
         return any(permission in PROJECT_PERMISSIONS[role] for role in roles if role is not None)
 
+    def projects_with(self, permission: Permission) -> frozenset[ProjectId] | None:
+        """Give the projects at and below which this actor has the permission; None for the whole organization."""
+        if permission in ORGANIZATION_PERMISSIONS[self.organization_role]:
+            return None
+        granting = (item for item, role in self.project_roles.items() if permission in PROJECT_PERMISSIONS[role])
+        return frozenset(granting)
+
+    def role_at(self, scope: ScopePath) -> ProjectRole | None:
+        """Give the strongest role of this actor at a place; an organization's Admin is one everywhere."""
+        if scope.organization_id != self.organization_id:
+            return None
+        if self.organization_role is OrganizationRole.ADMIN:
+            return ProjectRole.ADMIN
+        held = {self.project_roles.get(project) for project in scope.project_ids}
+        return next((role for role in ProjectRole if role in held), None)
+
     def require(self, permission: Permission, scope: ScopePath) -> None:
         """Raise `NotFound` for a foreign organization, `Forbidden` for a missing permission."""
         if scope.organization_id != self.organization_id:
             raise NotFound("there is no such thing in this organization")
         if not self.may(permission, scope):
-            raise Forbidden(f"this needs the permission {permission.value}")
+            raise Denied(permission)
 
     def require_organization(self, organization_id: OrganizationId, permission: Permission) -> ScopePath:
         """Give the organization's scope after checking the permission on the whole of it."""

@@ -1,19 +1,20 @@
 """JSON routes of the API keys."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field
+from fastapi.responses import PlainTextResponse
+from pydantic import BeforeValidator, Field, field_validator
 
-from runpass.errors import NotFound
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId
 from runpass.server.access import store
-from runpass.server.access.api_keys import KeyRequest, create_api_key
+from runpass.server.access.api_keys import KeyRequest, create_api_key, delete_api_key
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import OrganizationRole, Permission, ProjectRole
 from runpass.server.access.store import ApiKey
+from runpass.server.access.users import User, user, users
 from runpass.server.audit import AuditEvent, record
 from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.wire import ApiModel, Moment, Name
@@ -22,18 +23,48 @@ router = APIRouter(prefix="/api-keys", tags=["API keys"])
 OrganizationIdQuery = Annotated[UUID, Query(alias="organizationId")]
 
 
+def _built_in(value: object) -> object:
+    """Refuse env0's custom roles, which are named by UUIDs, with a sentence of their own."""
+    if isinstance(value, str) and _is_uuid(value):
+        raise ValueError("custom roles are not offered: only the built-in ones")
+    return value
+
+
+def _is_uuid(value: str) -> bool:
+    try:
+        UUID(value)
+    except ValueError:
+        return False
+    return True
+
+
+BuiltIn = BeforeValidator(_built_in)
+
+
 class ProjectPermission(ApiModel):
     """A role on one project."""
 
     project_id: UUID
-    project_role: ProjectRole
+    project_role: Annotated[ProjectRole, BuiltIn]
 
 
 class KeyPermissions(ApiModel):
     """What a key may do."""
 
-    organization_role: OrganizationRole
+    organization_role: Annotated[OrganizationRole, BuiltIn]
     projects_permissions: Annotated[tuple[ProjectPermission, ...], Field(max_length=200)] = ()
+
+    @field_validator("projects_permissions", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        return () if value is None else value
+
+    @field_validator("projects_permissions")
+    @classmethod
+    def _each_once(cls, value: tuple[ProjectPermission, ...]) -> tuple[ProjectPermission, ...]:
+        if len({item.project_id for item in value}) < len(value):
+            raise ValueError("names a project twice")
+        return value
 
 
 class CreateApiKey(ApiModel):
@@ -53,6 +84,7 @@ class ApiKeyAnswer(ApiModel):
     organization_id: UUID
     organization_role: OrganizationRole
     created_by: str
+    created_by_user: User
     created_at: Moment
     last_used_at: Moment | None = None
 
@@ -72,7 +104,8 @@ def create(body: CreateApiKey, caller: Caller, db: Db, clock: Now) -> NewApiKeyA
     wanted = KeyRequest(organization, body.name, body.permissions.organization_role, roles)
     with db.write() as tx:
         made = create_api_key(tx, wanted, by=caller.audit_name, clock=clock)
-    return NewApiKeyAnswer(**_answer(made.key).model_dump(), api_key_secret=made.secret.reveal())
+        answer = _answer(made.key, user(tx, organization, made.key.created_by))
+    return NewApiKeyAnswer(**dict(answer), api_key_secret=made.secret.reveal())
 
 
 @router.get("")
@@ -81,16 +114,26 @@ def list_all(organization_id: OrganizationIdQuery, caller: Caller, db: Db) -> li
     organization = OrganizationId(organization_id)
     caller.require_organization(organization, Permission.MANAGE_API_KEYS)
     with db.read() as tx:
-        return [_answer(key) for key in store.list_api_keys(tx, organization)]
+        found = store.list_api_keys(tx, organization)
+        makers = users(tx, organization, {key.created_by for key in found})
+    return [_answer(key, makers[key.created_by]) for key in found]
+
+
+@router.get("/oidc-sub", response_class=PlainTextResponse)
+def oidc_sub(organization_id: OrganizationIdQuery, caller: Caller, db: Db) -> str:
+    """Give the `sub` of every token of an organization: the bare text, without JSON's quotes."""
+    organization = OrganizationId(organization_id)
+    caller.require_organization(organization, Permission.VIEW_ORGANIZATION)
+    with db.read() as tx:
+        return store.oidc_sub(tx, organization)
 
 
 @router.delete("/{key_id}", status_code=204)
 def delete(key_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
-    """Delete an API key; it stops working at once."""
+    """Delete an API key; it stops working at once. The last Admin key of an organization stays."""
     caller.require_organization(caller.organization_id, Permission.MANAGE_API_KEYS)
     with db.write() as tx:
-        if not store.delete_api_key(tx, caller.organization_id, ApiKeyId(key_id)):
-            raise NotFound("there is no such API key")
+        delete_api_key(tx, caller.organization_id, ApiKeyId(key_id))
         record(tx, _deleted(clock.now(), caller.audit_name, key_id, caller.organization_id))
 
 
@@ -98,7 +141,7 @@ def _deleted(at: datetime, by: str, key_id: UUID, organization_id: OrganizationI
     return AuditEvent(at, by, "api_key.deleted", "api_key", str(key_id), organization_id)
 
 
-def _answer(key: ApiKey) -> ApiKeyAnswer:
+def _answer(key: ApiKey, made_by: User) -> ApiKeyAnswer:
     return ApiKeyAnswer(
         id=key.id,
         name=key.name,
@@ -106,6 +149,7 @@ def _answer(key: ApiKey) -> ApiKeyAnswer:
         organization_id=key.organization_id,
         organization_role=key.organization_role,
         created_by=key.created_by,
+        created_by_user=made_by,
         created_at=key.created_at,
         last_used_at=key.last_used_at,
     )

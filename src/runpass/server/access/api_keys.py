@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from runpass.clock import Clock
-from runpass.errors import Conflict, Unauthenticated, Unavailable
+from runpass.errors import Conflict, FieldError, InvalidInput, NotFound, Unauthenticated, Unavailable
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
+from runpass.protocol.wire import MOST_ERRORS
 from runpass.secret import Secret
 from runpass.server.access import store
 from runpass.server.access.actors import Actor
@@ -23,6 +24,8 @@ from runpass.server.db.engine import Database, Transaction
 _log = structlog.get_logger(__name__)
 _NOBODY = digest(new_bearer("nobody"))
 _TOUCH_EVERY = timedelta(minutes=1)
+MOST_KEYS = 1_000
+"""Keys of one organization."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,24 @@ class KeyRequest:
     project_roles: Mapping[ProjectId, ProjectRole]
 
 
+class WrongSecret(Unauthenticated):
+    """An API key that is not there, or `key` without its secret. From outside, both look the same."""
+
+    def __init__(self, key: ApiKey | None) -> None:
+        super().__init__("the API key id or its secret is wrong")
+        self.key = key
+
+
 def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock) -> NewApiKey:
-    """Store a new key and its audit record; give it with its secret."""
+    """Store a new key and its audit record; give it with its secret.
+
+    Raises `InvalidInput` for roles on projects that are not there, `Conflict` when the organization has too many keys.
+    """
+    store.lock_keys(tx, wanted.organization_id)
+    _check_projects(tx, wanted)
+    if store.count_api_keys(tx, wanted.organization_id) >= MOST_KEYS:
+        message = f"an organization has at most {MOST_KEYS} API keys"
+        raise Conflict(message, hint="delete keys that nobody uses any more")
     secret = new_bearer("rps")
     key = ApiKey(
         id=ApiKeyId(new_id()),
@@ -73,6 +92,36 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
     return NewApiKey(key, secret)
 
 
+def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> None:
+    """Delete a key, which may be the caller's own.
+
+    Raises `NotFound`; `Conflict` for the last Admin key: nobody could make another one.
+    """
+    store.lock_keys(tx, organization_id)
+    key = store.get_api_key(tx, organization_id, key_id)
+    if key is None:
+        raise NotFound("there is no such API key")
+    admin = OrganizationRole.ADMIN
+    if key.organization_role is admin and store.count_api_keys(tx, organization_id, admin) == 1:
+        message = "this is the organization's last Admin key, and nobody could make another one"
+        raise Conflict(message, hint="make another Admin key first")
+    store.delete_api_key(tx, organization_id, key_id)
+
+
+def _check_projects(tx: Transaction, wanted: KeyRequest) -> None:
+    """SECURITY: a role on somebody else's project, or on one that is to come, would be a door left open."""
+    if not wanted.project_roles:
+        return
+    there = store.existing_projects(tx, wanted.organization_id, wanted.project_roles.keys())
+    wrong = tuple(
+        FieldError(f"permissions.projectsPermissions.{place}.projectId", "there is no such project")
+        for place, project in enumerate(wanted.project_roles)
+        if project not in there
+    )
+    if wrong:
+        raise InvalidInput("; ".join(f"{item.field}: {item.message}" for item in wrong[:MOST_ERRORS]), wrong)
+
+
 def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
     """Give the actor behind an `Authorization` header.
 
@@ -83,8 +132,10 @@ def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
     with database.read() as tx:
         found = store.find_by_api_key_id(tx, api_key_id)
     stored = found[1] if found else _NOBODY
-    if not matches(secret, stored) or found is None:
-        raise Unauthenticated("the API key id or its secret is wrong")
+    if not matches(secret, stored):
+        raise WrongSecret(found[0] if found else None)
+    if found is None:
+        raise WrongSecret(None)
     key = found[0]
     now = clock.now()
     if key.last_used_at is None or now - key.last_used_at > _TOUCH_EVERY:

@@ -7,7 +7,8 @@ from fastapi.security.http import HTTPBase
 from starlette.concurrency import run_in_threadpool
 
 from runpass.server.access.actors import Actor
-from runpass.server.access.api_keys import authenticate
+from runpass.server.access.api_keys import WrongSecret, authenticate
+from runpass.server.access.refusals import Refusals
 from runpass.server.http.dependencies import Db, Now
 
 BASIC = HTTPBase(
@@ -18,7 +19,15 @@ BASIC = HTTPBase(
 
 async def _caller(request: Request, database: Db, clock: Now, _: Annotated[object, Depends(BASIC)]) -> Actor:
     header = request.headers.get("authorization", "")
-    return await run_in_threadpool(authenticate, database, header, clock)
+    try:
+        actor = await run_in_threadpool(authenticate, database, header, clock)
+    except WrongSecret as error:
+        if error.key is not None:
+            refusals: Refusals = request.app.state.refusals
+            refusals.wrong_secret(error.key)
+        raise
+    request.state.actor = actor
+    return actor
 
 
 Caller = Annotated[Actor, Depends(_caller)]

@@ -1,16 +1,19 @@
 """Every query on API keys."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, func, select, update
 
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.engine import Transaction
+from runpass.server.db.locking import lock_row
 from runpass.server.db.schema.access import api_keys
+from runpass.server.db.schema.tenancy import organizations, projects
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,49 @@ def list_api_keys(tx: Transaction, organization_id: OrganizationId) -> list[ApiK
     """Give an organization's keys, oldest first."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id).order_by(api_keys.c.id)
     return [_api_key(row) for row in tx.execute(query)]
+
+
+def names_of_keys(
+    tx: Transaction, organization_id: OrganizationId, key_ids: Collection[ApiKeyId]
+) -> Mapping[ApiKeyId, str]:
+    """Give the names of these keys of an organization, as far as they are there."""
+    mine = (api_keys.c.organization_id == organization_id) & api_keys.c.id.in_(key_ids)
+    return {ApiKeyId(row.id): row.name for row in tx.execute(select(api_keys.c.id, api_keys.c.name).where(mine))}
+
+
+def get_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> ApiKey | None:
+    """Give a key of this organization."""
+    mine = (api_keys.c.id == key_id) & (api_keys.c.organization_id == organization_id)
+    row = tx.execute(select(api_keys).where(mine)).one_or_none()
+    return None if row is None else _api_key(row)
+
+
+def count_api_keys(tx: Transaction, organization_id: OrganizationId, role: OrganizationRole | None = None) -> int:
+    """Give how many keys an organization has, or how many of them have this role."""
+    query = select(func.count()).select_from(api_keys).where(api_keys.c.organization_id == organization_id)
+    if role is not None:
+        query = query.where(api_keys.c.organization_role == role.value)
+    return int(tx.execute(query).scalar_one())
+
+
+def lock_keys(tx: Transaction, organization_id: OrganizationId) -> None:
+    """Let nobody else make or delete a key of this organization until the end of the transaction."""
+    lock_row(tx, organizations, organization_id)
+
+
+def existing_projects(
+    tx: Transaction, organization_id: OrganizationId, project_ids: Collection[ProjectId]
+) -> set[ProjectId]:
+    """Give those of these projects that are there and belong to the organization."""
+    mine = (projects.c.organization_id == organization_id) & projects.c.id.in_(project_ids)
+    query = select(projects.c.id).where(mine, projects.c.deleted_at.is_(None))
+    return {ProjectId(item) for item in tx.execute(query).scalars()}
+
+
+def oidc_sub(tx: Transaction, organization_id: OrganizationId) -> str:
+    """Give the `sub` of every token of an organization."""
+    query = select(organizations.c.oidc_sub).where(organizations.c.id == organization_id)
+    return str(tx.execute(query).scalar_one())
 
 
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> bool:

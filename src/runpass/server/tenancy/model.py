@@ -1,10 +1,11 @@
 """The records of this room."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId
 from runpass.server.access.actors import ScopePath
@@ -44,11 +45,29 @@ class Project:
     created_at: datetime
     updated_at: datetime
     path: tuple[ProjectId, ...] = field(default=())
+    policies: Mapping[str, Any] = field(default_factory=dict)
+    deleted_at: datetime | None = None
+    """A deleted project stays for what was once in it; nobody finds it any more."""
 
     @property
     def scope(self) -> ScopePath:
         """Give where this project stands, for a permission check."""
         return ScopePath(self.organization_id, self.path)
+
+    @property
+    def hierarchy(self) -> str:
+        """Give the path as it is stored and sent: the ids joined by `|`."""
+        return hierarchy_of(self.path)
+
+
+def hierarchy_of(path: Iterable[ProjectId]) -> str:
+    """Give a path as text: ids from the root down, joined by `|`."""
+    return "|".join(str(item) for item in path)
+
+
+def path_of(hierarchy: str) -> tuple[ProjectId, ...]:
+    """Give the path that a hierarchy spells."""
+    return tuple(ProjectId(UUID(item)) for item in hierarchy.split("|"))
 
 
 class EnvironmentStatus(StrEnum):
@@ -81,6 +100,15 @@ class Environment:
     status: EnvironmentStatus
     is_archived: bool
     settings: Mapping[str, Any]
+    """What its makers decided about it, by field name (`requires_approval`); only what was sent."""
     created_by: str
     created_at: datetime
     updated_at: datetime
+    """When somebody last changed what is decided about it. What its deployments make of it does not count."""
+    lifespan_end_at: datetime | None = None
+    """When the server queues its destruction; None: never."""
+
+    @property
+    def requires_approval(self) -> bool:
+        """Whether nothing of it changes before somebody has approved the plan."""
+        return bool(self.settings.get("requires_approval", False))

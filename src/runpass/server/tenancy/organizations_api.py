@@ -1,17 +1,25 @@
 """JSON routes of organizations."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
+from runpass.errors import InvalidInput
 from runpass.ids import OrganizationId
+from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
+from runpass.server.access.users import User, user
 from runpass.server.audit import AuditEvent, record
+from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, Flag, Moment, ShortText
+from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
+from runpass.server.http.wire import ApiModel, Flag, Moment
 from runpass.server.tenancy import store
+from runpass.server.tenancy.lifetimes import Lifetime, exceeds
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import Organization
 
@@ -25,11 +33,14 @@ class OrganizationAnswer(ApiModel):
     name: str
     description: str
     created_by: str
+    created_by_user: User
     created_at: Moment
     updated_at: Moment
     role: str
+    """The caller's, here."""
     max_ttl: str | None = None
     default_ttl: str | None = None
+    requires_approval: bool = False
     enable_oidc: bool
     allow_clear_text_vault: bool
     is_self_hosted_k8s: bool = False
@@ -41,10 +52,11 @@ class OrganizationAnswer(ApiModel):
 
 
 class ChangePolicies(ApiModel):
-    """Request: policies of an organization; what is left out stays as it is."""
+    """Request: policies of an organization; what is left out stays as it is, and null takes a lifetime away."""
 
-    max_ttl: ShortText | None = None
-    default_ttl: ShortText | None = None
+    max_ttl: Lifetime = None
+    default_ttl: Lifetime = None
+    requires_approval: Flag | None = None
     enable_oidc: Flag | None = None
     allow_clear_text_vault: Flag | None = None
     do_not_report_skipped_status_checks: Flag | None = None
@@ -56,6 +68,8 @@ class ChangePolicies(ApiModel):
 _COLUMNS = {"enable_oidc", "allow_clear_text_vault"}
 _CLEARABLE = {"max_ttl", "default_ttl"}
 """Null takes these away; null for any other policy leaves it as it is."""
+_TOLD = {*_COLUMNS, "requires_approval"}
+"""What the audit trail tells of a change, with its new value."""
 
 
 @router.get("")
@@ -63,42 +77,51 @@ def list_all(caller: Caller, db: Db) -> list[OrganizationAnswer]:
     """List the organizations of the caller: an API key belongs to exactly one."""
     caller.require_organization(caller.organization_id, Permission.VIEW_ORGANIZATION)
     with db.read() as tx:
-        return [_answer(own_organization(tx, caller), caller.organization_role.value)]
+        return [_answer(tx, own_organization(tx, caller), caller.organization_role.value)]
 
 
 @router.post("/{organization_id}/policies")
-def change_policies(
-    organization_id: UUID, body: ChangePolicies, caller: Caller, db: Db, clock: Now
+def change_policies(  # noqa: PLR0913 -- one parameter for each part of the request
+    organization_id: UUID,
+    body: ChangePolicies,
+    caller: Caller,
+    db: Db,
+    *,
+    clock: Now,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> OrganizationAnswer:
     """Change an organization's policies."""
     caller.require_organization(OrganizationId(organization_id), Permission.EDIT_ORGANIZATION_SETTINGS)
     sent = body.model_dump(exclude_unset=True)
+    wanted = {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
     with db.write() as tx:
         organization = own_organization(tx, caller)
-        columns: dict[str, Any] = {name: sent[name] for name in _COLUMNS if sent.get(name) is not None}
-        others = {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
-        columns["policies"] = {**organization.policies, **{k: v for k, v in others.items() if k not in _COLUMNS}}
-        store.update_organization(tx, organization.id, columns, clock.now())
-        detail = {name: str(value).lower() for name, value in columns.items() if name in _COLUMNS}
-        event = AuditEvent(
-            clock.now(),
-            caller.audit_name,
-            "organization.policies_changed",
-            "organization",
-            str(organization.id),
-            organization.id,
-            detail,
-        )
-        record(tx, event)
-        return _answer(own_organization(tx, caller), caller.organization_role.value)
+        check_unchanged(if_match, organization.updated_at)
+        policies = {**organization.policies, **{k: v for k, v in wanted.items() if k not in _COLUMNS}}
+        if exceeds(policies.get("default_ttl"), policies.get("max_ttl")):
+            raise InvalidInput.of("defaultTtl", "must not be longer than maxTtl")
+        columns: dict[str, Any] = {k: v for k, v in wanted.items() if k in _COLUMNS}
+        changed = store.update_organization(tx, organization, {**columns, "policies": policies}, clock.now())
+        record(tx, _event(organization, caller, wanted, clock.now()))
+        tell_tag(response, changed.updated_at)
+        return _answer(tx, changed, caller.organization_role.value)
 
 
-def _answer(organization: Organization, role: str) -> OrganizationAnswer:
+def _event(organization: Organization, caller: Actor, wanted: Mapping[str, Any], at: datetime) -> AuditEvent:
+    detail = {name: str(value).lower() for name, value in wanted.items() if name in _TOLD}
+    subject = str(organization.id)
+    action = "organization.policies_changed"
+    return AuditEvent(at, caller.audit_name, action, "organization", subject, organization.id, detail)
+
+
+def _answer(tx: Transaction, organization: Organization, role: str) -> OrganizationAnswer:
     return OrganizationAnswer(
         id=organization.id,
         name=organization.name,
         description=organization.description,
         created_by=organization.created_by,
+        created_by_user=user(tx, organization.id, organization.created_by),
         created_at=organization.created_at,
         updated_at=organization.updated_at,
         role=role,

@@ -1,27 +1,32 @@
-"""JSON routes of projects."""
+"""JSON routes of projects. The one that deletes them is in `deployments`, because it cancels some."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import Field
 
-from runpass.errors import InvalidInput, NotFound
+from runpass.errors import NotFound
 from runpass.ids import OrganizationId, ProjectId, new_id
-from runpass.server.access.actors import Actor, ScopePath
+from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
-from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, LongText, Moment, Name
-from runpass.server.tenancy import store
+from runpass.server.http.preconditions import IfMatch, check_unchanged
+from runpass.server.http.wire import ApiModel, Flag, LongText, Name
+from runpass.server.tenancy import moving, store
 from runpass.server.tenancy.lookup import project_for
 from runpass.server.tenancy.model import Project
+from runpass.server.tenancy.project_answers import ProjectAnswer, project_answer, project_answers
+from runpass.server.tenancy.tree_store import hold_open, lock_tree
+from runpass.server.tenancy.visibility import visible_to
 
 router = APIRouter(prefix="/projects", tags=["Projects"])
 Tags = Annotated[tuple[Name, ...] | None, Field(max_length=100)]
+Limit = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; without it, all.")]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
 class CreateProject(ApiModel):
@@ -35,92 +40,106 @@ class CreateProject(ApiModel):
 
 
 class ChangeProject(ApiModel):
-    """Request: the whole new description of a project."""
+    """Request: the whole new description of a project; `isArchived` may be left out and then stays as it is."""
 
     name: Name
     description: LongText | None = None
     tags: Tags = None
+    is_archived: Flag | None = None
 
 
-class ProjectAnswer(ApiModel):
-    """Response: a project. `hierarchy` are the ids from the root down to itself, joined by `|`."""
+class MoveProject(ApiModel):
+    """Request: where a project is to stand; null for the root."""
 
-    id: UUID
-    name: str
-    description: str
-    organization_id: UUID
-    parent_project_id: UUID | None = None
-    hierarchy: str
-    tags: list[str]
-    is_archived: bool
-    created_by: str
-    created_at: Moment
-    updated_at: Moment
+    target_project_id: UUID | None
 
 
 @router.get("")
 def list_all(
-    organization_id: Annotated[UUID, Query(alias="organizationId")], caller: Caller, db: Db
+    organization_id: Annotated[UUID, Query(alias="organizationId")],
+    caller: Caller,
+    db: Db,
+    limit: Limit = None,
+    offset: Offset = 0,
 ) -> list[ProjectAnswer]:
-    """List the projects that the caller may see."""
+    """List the projects that the caller may see, archived ones included, oldest first."""
     _own(caller, organization_id)
     with db.read() as tx:
-        found = store.list_projects(tx, caller.organization_id)
-    return [_answer(project) for project in found if caller.may(Permission.VIEW_PROJECT, project.scope)]
+        visible = visible_to(tx, caller)
+        found = store.list_projects(tx, caller.organization_id, visible, limit=limit, offset=offset)
+        return project_answers(tx, caller, found)
 
 
 @router.get("/{project_id}")
-def get(project_id: UUID, caller: Caller, db: Db) -> ProjectAnswer:
+def get(project_id: UUID, caller: Caller, db: Db, response: Response) -> ProjectAnswer:
     """Give one project."""
     with db.read() as tx:
-        return _answer(project_for(tx, caller, project_id, Permission.VIEW_PROJECT))
+        return project_answer(tx, caller, project_for(tx, caller, project_id, Permission.VIEW_PROJECT), response)
 
 
 @router.post("", status_code=201)
-def create(body: CreateProject, caller: Caller, db: Db, clock: Now) -> ProjectAnswer:
+def create(body: CreateProject, caller: Caller, db: Db, clock: Now, response: Response) -> ProjectAnswer:
     """Make a project, at the root or below another one."""
     _own(caller, body.organization_id)
-    now = clock.now()
     with db.write() as tx:
-        path = _parent_path(tx, caller, body.parent_project_id)
-        project_id = ProjectId(new_id())
-        project = Project(
-            id=project_id,
-            organization_id=caller.organization_id,
-            parent_project_id=path[-1] if path else None,
-            name=body.name,
-            description=body.description or "",
-            tags=body.tags or (),
-            is_archived=False,
-            created_by=caller.audit_name,
-            created_at=now,
-            updated_at=now,
-            path=(*path, project_id),
-        )
+        if body.parent_project_id is not None:
+            lock_tree(tx, caller.organization_id)
+        parent = moving.parent_for(tx, caller, body.parent_project_id)
+        if parent is not None:
+            hold_open(tx, parent)
+        moving.check_depth("parentProjectId", parent, 1)
+        project = _new(body, caller, parent, clock.now())
         store.insert_project(tx, project)
-        record(tx, _event(project, caller, "project.created", now))
-    return _answer(project)
+        record(tx, _event(project, caller, "project.created", project.created_at))
+        return project_answer(tx, caller, project, response)
 
 
 @router.put("/{project_id}")
-def change(project_id: UUID, body: ChangeProject, caller: Caller, db: Db, clock: Now) -> ProjectAnswer:
-    """Change a project's name, description and tags."""
+def change(  # noqa: PLR0913 -- one parameter for each part of the request
+    project_id: UUID,
+    body: ChangeProject,
+    caller: Caller,
+    db: Db,
+    *,
+    clock: Now,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ProjectAnswer:
+    """Change a project's name, description and tags; archive it, or take that back."""
     now = clock.now()
     with db.write() as tx:
         project = project_for(tx, caller, project_id, Permission.EDIT_PROJECT_SETTINGS)
-        values = {"name": body.name, "description": body.description or "", "tags": list(body.tags or ())}
-        store.update_project(tx, project.id, values, now)
+        check_unchanged(if_match, project.updated_at)
+        values: dict[str, Any] = {"name": body.name, "description": body.description or ""}
+        values |= {"tags": list(body.tags or ())}
+        if body.is_archived is not None:
+            values["is_archived"] = body.is_archived
+        changed = store.change_project(tx, project, values, now)
         record(tx, _event(project, caller, "project.changed", now))
-        return _answer(project_for(tx, caller, project_id, Permission.VIEW_PROJECT))
+        if changed.is_archived != project.is_archived:
+            action = "project.archived" if changed.is_archived else "project.unarchived"
+            record(tx, _event(project, caller, action, now))
+        return project_answer(tx, caller, changed, response)
 
 
-@router.delete("/{project_id}", status_code=204)
-def delete(project_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
-    """Delete a project that nothing points at any more, with its own variables."""
+@router.post("/{project_id}/move")
+def move(  # noqa: PLR0913 -- one parameter for each part of the request
+    project_id: UUID,
+    body: MoveProject,
+    caller: Caller,
+    db: Db,
+    *,
+    clock: Now,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ProjectAnswer:
+    """Put a project and all below it under another one, or at the root."""
     with db.write() as tx:
+        lock_tree(tx, caller.organization_id)
         project = project_for(tx, caller, project_id, Permission.EDIT_PROJECT_SETTINGS)
-        store.delete_project(tx, project.id)
-        record(tx, _event(project, caller, "project.deleted", clock.now()))
+        check_unchanged(if_match, project.updated_at)
+        moved = moving.move(tx, caller, project, body.target_project_id, clock.now())
+        return project_answer(tx, caller, moved, response)
 
 
 def _own(caller: Actor, organization_id: UUID) -> None:
@@ -128,31 +147,22 @@ def _own(caller: Actor, organization_id: UUID) -> None:
         raise NotFound("there is no such organization")
 
 
-def _parent_path(tx: Transaction, caller: Actor, parent_id: UUID | None) -> tuple[ProjectId, ...]:
-    if parent_id is None:
-        caller.require(Permission.CREATE_PROJECT, ScopePath(caller.organization_id))
-        return ()
-    parent = project_for(tx, caller, parent_id, Permission.CREATE_PROJECT)
-    if len(parent.path) >= store.MAX_DEPTH:
-        raise InvalidInput.of("parentProjectId", f"projects stand at most {store.MAX_DEPTH} levels deep")
-    return parent.path
+def _new(body: CreateProject, caller: Actor, parent: Project | None, now: datetime) -> Project:
+    project_id = ProjectId(new_id())
+    return Project(
+        id=project_id,
+        organization_id=caller.organization_id,
+        parent_project_id=parent.id if parent else None,
+        name=body.name,
+        description=body.description or "",
+        tags=body.tags or (),
+        is_archived=False,
+        created_by=caller.audit_name,
+        created_at=now,
+        updated_at=now,
+        path=(*(parent.path if parent else ()), project_id),
+    )
 
 
 def _event(project: Project, caller: Actor, action: str, at: datetime) -> AuditEvent:
     return AuditEvent(at, caller.audit_name, action, "project", str(project.id), project.organization_id)
-
-
-def _answer(project: Project) -> ProjectAnswer:
-    return ProjectAnswer(
-        id=project.id,
-        name=project.name,
-        description=project.description,
-        organization_id=project.organization_id,
-        parent_project_id=project.parent_project_id,
-        hierarchy="|".join(str(item) for item in project.path),
-        tags=list(project.tags),
-        is_archived=project.is_archived,
-        created_by=project.created_by,
-        created_at=project.created_at,
-        updated_at=project.updated_at,
-    )

@@ -4,16 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, select
 
 from runpass.ids import OrganizationId, ProjectId
+from runpass.server.db.changing import change_row
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.tenancy import organizations, projects
-from runpass.server.db.schema.variables import variables
-from runpass.server.tenancy.model import Organization, Project
+from runpass.server.tenancy.model import Organization, Project, path_of
 
-MAX_DEPTH = 32
-"""Levels of sub-projects; also what keeps a walk up the tree finite."""
+_EVERYTHING = 2**31 - 1
+"""SQLite knows no OFFSET without a LIMIT."""
 
 
 def insert_organization(tx: Transaction, organization: Organization) -> None:
@@ -47,11 +47,16 @@ def find_organization(tx: Transaction, name: str) -> Organization | None:
 
 
 def update_organization(
-    tx: Transaction, organization_id: OrganizationId, values: Mapping[str, Any], now: datetime
-) -> None:
-    """Change columns of an organization."""
-    mine = organizations.c.id == organization_id
-    tx.execute(update(organizations).where(mine).values(**values, updated_at=now))
+    tx: Transaction, organization: Organization, values: Mapping[str, Any], now: datetime
+) -> Organization:
+    """Change columns of an organization and give it as it is now.
+
+    Raises `Conflict` if it has changed since it was read.
+    """
+    change_row(tx, organizations, organization.id, values, seen=organization.updated_at, now=now)
+    changed = get_organization(tx, organization.id)
+    assert changed is not None  # noqa: S101 -- it has just been changed, and no row is ever taken away
+    return changed
 
 
 def insert_project(tx: Transaction, project: Project) -> None:
@@ -65,6 +70,8 @@ def insert_project(tx: Transaction, project: Project) -> None:
             description=project.description,
             tags=list(project.tags),
             is_archived=project.is_archived,
+            hierarchy=project.hierarchy,
+            policies=dict(project.policies),
             created_by=project.created_by,
             created_at=project.created_at,
             updated_at=project.updated_at,
@@ -72,52 +79,52 @@ def insert_project(tx: Transaction, project: Project) -> None:
     )
 
 
-def get_project(tx: Transaction, organization_id: OrganizationId, project_id: ProjectId) -> Project | None:
-    """Give a project of this organization with its path; None when it is not there or somebody else's."""
-    row = tx.execute(_mine(organization_id).where(projects.c.id == project_id)).one_or_none()
-    if row is None:
-        return None
-    return _project(row, _path(tx, row))
+def get_project(
+    tx: Transaction, organization_id: OrganizationId, project_id: ProjectId, *, deleted: bool = False
+) -> Project | None:
+    """Give a project of this organization; None when it is not there or somebody else's.
+
+    `deleted`: also one that was deleted, for what was once in it.
+    """
+    row = tx.execute(_mine(organization_id, deleted=deleted).where(projects.c.id == project_id)).one_or_none()
+    return None if row is None else _project(row)
 
 
-def list_projects(tx: Transaction, organization_id: OrganizationId) -> list[Project]:
-    """Give an organization's projects with their paths, oldest first."""
-    rows = tx.execute(_mine(organization_id).order_by(projects.c.id)).all()
-    parents = {row.id: row.parent_project_id for row in rows}
-    return [_project(row, _walk(parents, row.id)) for row in rows]
+def list_projects(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    where: ColumnElement[bool] | None = None,
+    *,
+    limit: int | None = None,
+    offset: int = 0,
+) -> list[Project]:
+    """Give an organization's projects, or a page of those that fit `where` (see `visibility`), oldest first."""
+    query = _mine(organization_id).order_by(projects.c.id)
+    if where is not None:
+        query = query.where(where)
+    if limit is not None or offset:
+        query = query.limit(_EVERYTHING if limit is None else limit).offset(offset)
+    return [_project(row) for row in tx.execute(query)]
 
 
-def update_project(tx: Transaction, project_id: ProjectId, values: Mapping[str, Any], now: datetime) -> None:
-    """Change columns of a project."""
-    tx.execute(update(projects).where(projects.c.id == project_id).values(**values, updated_at=now))
+def projects_of_path(tx: Transaction, project: Project) -> tuple[Project, ...]:
+    """Give the projects from the root down to this one, itself included."""
+    query = _mine(project.organization_id, deleted=True).where(projects.c.id.in_(project.path))
+    found = {row.id: _project(row) for row in tx.execute(query)}
+    return tuple(found[item] for item in project.path)
 
 
-def delete_project(tx: Transaction, project_id: ProjectId) -> None:
-    """Delete a project and the variables that stand at it. Anything else that points at it makes this a `Conflict`."""
-    there = (variables.c.scope == "PROJECT") & (variables.c.scope_id == project_id)
-    tx.execute(delete(variables).where(there))
-    tx.execute(delete(projects).where(projects.c.id == project_id))
+def change_project(tx: Transaction, project: Project, values: Mapping[str, Any], now: datetime) -> Project:
+    """Change columns of a project and give it as it is now. Raises `Conflict` if it has changed since it was read."""
+    change_row(tx, projects, project.id, values, seen=project.updated_at, now=now)
+    changed = get_project(tx, project.organization_id, project.id, deleted=True)
+    assert changed is not None  # noqa: S101 -- it has just been changed, and no row is ever taken away
+    return changed
 
 
-def _mine(organization_id: OrganizationId) -> Any:
-    return select(projects).where(projects.c.organization_id == organization_id)
-
-
-def _path(tx: Transaction, row: Row[Any]) -> tuple[ProjectId, ...]:
-    path = [ProjectId(row.id)]
-    parent = row.parent_project_id
-    while parent is not None and len(path) < MAX_DEPTH:
-        path.insert(0, ProjectId(parent))
-        query = select(projects.c.parent_project_id).where(projects.c.id == parent)
-        parent = tx.execute(query).scalar_one()
-    return tuple(path)
-
-
-def _walk(parents: Mapping[Any, Any], start: Any) -> tuple[ProjectId, ...]:
-    path = [start]
-    while (parent := parents.get(path[0])) is not None and len(path) < MAX_DEPTH:
-        path.insert(0, parent)
-    return tuple(ProjectId(item) for item in path)
+def _mine(organization_id: OrganizationId, *, deleted: bool = False) -> Select[Any]:
+    query = select(projects).where(projects.c.organization_id == organization_id)
+    return query if deleted else query.where(projects.c.deleted_at.is_(None))
 
 
 def _organization(row: Row[Any]) -> Organization:
@@ -135,7 +142,7 @@ def _organization(row: Row[Any]) -> Organization:
     )
 
 
-def _project(row: Row[Any], path: tuple[ProjectId, ...]) -> Project:
+def _project(row: Row[Any]) -> Project:
     return Project(
         id=row.id,
         organization_id=row.organization_id,
@@ -147,5 +154,7 @@ def _project(row: Row[Any], path: tuple[ProjectId, ...]) -> Project:
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
-        path=path,
+        path=path_of(row.hierarchy),
+        policies=row.policies,
+        deleted_at=row.deleted_at,
     )
