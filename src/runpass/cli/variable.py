@@ -53,6 +53,9 @@ def set_one(  # noqa: PLR0913 -- one parameter for each option
         bool, typer.Option("--sensitive", help="Encrypt it, never show it; read from --value-file or standard input.")
     ] = False,
     terraform: Annotated[bool, typer.Option("--terraform", help="A Terraform variable.")] = False,
+    read_only: Annotated[bool, typer.Option("--read-only", help="No lower place may override it.")] = False,
+    required: Annotated[bool, typer.Option("--required", help="Without a value nothing is deployed.")] = False,
+    regex: Annotated[str | None, typer.Option(help="What the whole value must match (RE2).")] = None,
     description: Annotated[str | None, typer.Option(help="What it is for.")] = None,
     project: InProject = None,
     template: InTemplate = None,
@@ -78,6 +81,9 @@ def set_one(  # noqa: PLR0913 -- one parameter for each option
             "organizationId": api.organization_id,
             "type": TERRAFORM_VARIABLE if terraform else ENVIRONMENT_VARIABLE,
             "isSensitive": sensitive,
+            "isReadonly": read_only,
+            "isRequired": required,
+            "regex": regex,
             "description": description,
         }
         saved = api.post_all("/configuration", [body])[0]
@@ -126,5 +132,6 @@ def _stands_at(item: Answer, scope: str, place: str | None) -> bool:
 
 
 def _kind(item: Answer) -> str:
+    marks = {"isSensitive": "sensitive", "isReadonly": "read-only", "isRequired": "required"}
     kind = "terraform" if item["type"] == TERRAFORM_VARIABLE else "environment"
-    return f"{kind}, sensitive" if item["isSensitive"] else kind
+    return ", ".join([kind, *(word for field, word in marks.items() if item[field])])

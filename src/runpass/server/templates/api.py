@@ -1,156 +1,144 @@
 """JSON routes of templates, under env0's name for them: `/blueprints`."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import Field, field_validator
+from fastapi import APIRouter, Query, Response
 
-from runpass.errors import NotFound
-from runpass.ids import ProjectId, TemplateId, new_id
+from runpass.errors import Conflict, NotFound, NotOffered
+from runpass.ids import ProjectId, TemplateId
 from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, LongText, Moment, Name, ShortText
+from runpass.server.http.preconditions import IfMatch, check_unchanged
+from runpass.server.http.wire import ApiModel, ShortText
 from runpass.server.templates import store
-from runpass.server.templates.model import ShellSource, Template, TemplateType
+from runpass.server.templates.answers import TemplateAnswer, template_answer, template_answers
+from runpass.server.templates.making import make_template
+from runpass.server.templates.model import Template
+from runpass.server.templates.requests import AttachProject, CreateTemplate, TemplateBody
 from runpass.server.tenancy.lookup import project_for
 
 router = APIRouter(prefix="/blueprints", tags=["Templates"])
-Command = Annotated[LongText, Field(min_length=1)]
 
 
-class TemplateBody(ApiModel):
-    """What both requests carry."""
+class Chosen(ApiModel):
+    """Query: which templates."""
 
-    name: Name
-    type: Literal["shell"]
-    description: LongText | None = None
-    commands: Annotated[tuple[Command, ...], Field(min_length=1, max_length=100)]
-    repository: LongText | None = None
-
-    @field_validator("repository")
-    @classmethod
-    def _no_repository(cls, value: str | None) -> str | None:
-        if value:
-            raise ValueError("a template of type shell has no repository: its commands are its code")
-        return value
-
-
-class CreateTemplate(TemplateBody):
-    """Request: a new template."""
-
-    organization_id: UUID
-
-
-class AttachProject(ApiModel):
-    """Request: the project that may run a template."""
-
-    project_id: UUID
-
-
-class TemplateAnswer(ApiModel):
-    """Response: a template."""
-
-    id: UUID
-    name: str
-    description: str
-    type: TemplateType
-    commands: list[str]
-    repository: str = ""
-    revision: str = ""
-    organization_id: UUID
-    project_ids: list[UUID]
-    is_deleted: bool
-    created_by: str
-    created_at: Moment
-    updated_at: Moment
+    organization_id: UUID | None = None
+    project_id: UUID | None = None
+    name: ShortText | None = None
+    limit: Annotated[int, Query(ge=1, le=1000)] | None = None
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0
 
 
 @router.get("")
-def list_all(
-    organization_id: Annotated[UUID, Query(alias="organizationId")],
-    caller: Caller,
-    db: Db,
-    name: Annotated[ShortText, Query()] | None = None,
-) -> list[TemplateAnswer]:
-    """List templates that are not deleted."""
-    if organization_id != caller.organization_id:
+def list_all(chosen: Annotated[Chosen, Query()], caller: Caller, db: Db) -> list[TemplateAnswer]:
+    """List templates that are not deleted: all, those of a name, or those that a project may run."""
+    if chosen.organization_id not in {None, caller.organization_id}:
         raise NotFound("there is no such organization")
     caller.require_organization(caller.organization_id, Permission.VIEW_TEMPLATES)
+    path: tuple[ProjectId, ...] | None = None
     with db.read() as tx:
-        return [_answer(item) for item in store.list_templates(tx, caller.organization_id, name)]
+        if chosen.project_id is not None:
+            path = project_for(tx, caller, chosen.project_id, Permission.VIEW_PROJECT).path
+        found = store.list_templates(
+            tx,
+            caller.organization_id,
+            chosen.name,
+            project_ids=path,
+            limit=chosen.limit,
+            offset=chosen.offset,
+        )
+        return template_answers(tx, found)
+
+
+@router.get("/variables-from-repository", responses={501: {}})
+def find_variables(caller: Caller) -> None:
+    """Say that this is not offered."""
+    caller.require_organization(caller.organization_id, Permission.VIEW_TEMPLATES)
+    raise NotOffered(
+        "variables are not read from a repository: the server never runs git and has no access to repositories",
+        hint="set the variables with POST /configuration",
+    )
 
 
 @router.get("/{template_id}")
-def get(template_id: UUID, caller: Caller, db: Db) -> TemplateAnswer:
+def get(template_id: UUID, caller: Caller, db: Db, response: Response) -> TemplateAnswer:
     """Give one template; a deleted one with `isDeleted`."""
     with db.read() as tx:
-        return _answer(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
+        template = _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES)
+        return template_answer(tx, template, response)
 
 
 @router.post("", status_code=201)
-def create(body: CreateTemplate, caller: Caller, db: Db, clock: Now) -> TemplateAnswer:
+def create(body: CreateTemplate, caller: Caller, db: Db, clock: Now, response: Response) -> TemplateAnswer:
     """Make a template."""
     if body.organization_id != caller.organization_id:
         raise NotFound("there is no such organization")
     caller.require_organization(caller.organization_id, Permission.MANAGE_TEMPLATES)
-    now = clock.now()
-    template = Template(
-        id=TemplateId(new_id()),
-        organization_id=caller.organization_id,
-        name=body.name,
-        description=body.description or "",
-        type=TemplateType(body.type),
-        source=ShellSource(commands=body.commands),
-        is_deleted=False,
-        project_ids=(),
-        created_by=caller.audit_name,
-        created_at=now,
-        updated_at=now,
-    )
+    draft = body.draft()
     with db.write() as tx:
-        store.insert_template(tx, template)
-        record(tx, _event(template, caller, "template.created", now))
-    return _answer(template)
+        template = make_template(tx, caller.organization_id, draft, by=caller.audit_name, now=clock.now())
+        return template_answer(tx, template, response)
 
 
 @router.put("/{template_id}")
-def change(template_id: UUID, body: TemplateBody, caller: Caller, db: Db, clock: Now) -> TemplateAnswer:
+def change(  # noqa: PLR0913, PLR0917 -- one parameter for each part of the request
+    template_id: UUID,
+    body: TemplateBody,
+    caller: Caller,
+    db: Db,
+    clock: Now,
+    response: Response,
+    if_match: IfMatch = None,
+) -> TemplateAnswer:
     """Replace a template. Deployments that are queued keep what they were queued with."""
     now = clock.now()
     with db.write() as tx:
-        template = _template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES)
-        source = ShellSource(commands=body.commands).model_dump(mode="json", by_alias=True)
-        values = {"name": body.name, "description": body.description or "", "source": source}
-        store.update_template(tx, template.id, values, now)
+        template = _usable(_template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES))
+        check_unchanged(if_match, template.updated_at)
+        draft = body.draft()
+        values = {
+            "name": draft.name,
+            "description": draft.description,
+            "type": draft.type.value,
+            "source": store.stored_source(draft.source),
+        }
+        store.change_template(tx, template, values, now)
         record(tx, _event(template, caller, "template.changed", now))
-        return _answer(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
+        return template_answer(tx, _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES), response)
 
 
 @router.delete("/{template_id}", status_code=204)
-def delete(template_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
+def delete(template_id: UUID, caller: Caller, db: Db, clock: Now, if_match: IfMatch = None) -> None:
     """Delete a template; environments that were made from it stay."""
     now = clock.now()
     with db.write() as tx:
         template = _template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES)
-        store.update_template(tx, template.id, {"is_deleted": True}, now)
-        record(tx, _event(template, caller, "template.deleted", now))
+        check_unchanged(if_match, template.updated_at)
+        if not template.is_deleted:
+            store.change_template(tx, template, {"is_deleted": True}, now)
+            record(tx, _event(template, caller, "template.deleted", now))
 
 
 @router.patch("/{template_id}/projects")
-def attach(template_id: UUID, body: AttachProject, caller: Caller, db: Db, clock: Now) -> TemplateAnswer:
-    """Let a project run a template."""
+def attach(  # noqa: PLR0917 -- one parameter for each part of the request
+    template_id: UUID, body: AttachProject, caller: Caller, db: Db, clock: Now, response: Response
+) -> TemplateAnswer:
+    """Let a project, and all below it, run a template."""
     with db.write() as tx:
-        template = _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES)
+        template = _usable(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
         project = project_for(tx, caller, body.project_id, Permission.EDIT_PROJECT_SETTINGS)
+        if template.is_single_use and project.id not in template.project_ids:
+            raise Conflict("the template belongs to one environment, so no other project can have it")
         store.attach(tx, template, project.id)
         record(tx, _event(template, caller, "template.attached", clock.now(), project.id))
-        return _answer(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
+        return template_answer(tx, _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES), response)
 
 
 @router.delete("/{template_id}/projects/{project_id}", status_code=204)
@@ -172,24 +160,14 @@ def _template_for(tx: Transaction, caller: Actor, template_id: UUID, permission:
     return template
 
 
+def _usable(template: Template) -> Template:
+    if template.is_deleted:
+        raise Conflict("the template is deleted")
+    return template
+
+
 def _event(
     template: Template, caller: Actor, action: str, at: datetime, project_id: ProjectId | None = None
 ) -> AuditEvent:
     detail = {"name": template.name} | ({"projectId": str(project_id)} if project_id else {})
     return AuditEvent(at, caller.audit_name, action, "template", str(template.id), template.organization_id, detail)
-
-
-def _answer(template: Template) -> TemplateAnswer:
-    return TemplateAnswer(
-        id=template.id,
-        name=template.name,
-        description=template.description,
-        type=template.type,
-        commands=list(template.source.commands),
-        organization_id=template.organization_id,
-        project_ids=list(template.project_ids),
-        is_deleted=template.is_deleted,
-        created_by=template.created_by,
-        created_at=template.created_at,
-        updated_at=template.updated_at,
-    )

@@ -1,68 +1,47 @@
 """JSON routes of variables, under env0's name for them: `/configuration`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import Field, model_validator
+from fastapi import APIRouter, Query, Response
+from pydantic import BeforeValidator, Field
 
 from runpass.errors import NotFound
 from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId, VariableId
 from runpass.protocol.wire import cut
-from runpass.secret import Secret
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
-from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now, Sealing
-from runpass.server.http.wire import ApiModel, Flag, LongText, Name
+from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
+from runpass.server.http.wire import ApiModel
 from runpass.server.templates.store import get_template
 from runpass.server.tenancy.lookup import environment_for, project_for
 from runpass.server.variables import store
-from runpass.server.variables.inheritance import places
-from runpass.server.variables.model import ConfigurationVariable, VariableScope
-from runpass.server.variables.saving import Wanted, check_names, save
+from runpass.server.variables.answers import VariableAnswer, variable_answer
+from runpass.server.variables.checking import check_names
+from runpass.server.variables.inheritance import overridden, places
+from runpass.server.variables.model import ENVIRONMENT_VARIABLE, Place, VariableRecord, VariableScope
+from runpass.server.variables.requests import VariableBody
+from runpass.server.variables.saving import note, save
 
 router = APIRouter(prefix="/configuration", tags=["Variables"])
-REDACTED = "********"
 
 
-class VariableBody(ApiModel):
-    """Request: one variable. Without `scopeId` only `GLOBAL` makes sense."""
-
-    name: Name
-    value: LongText
-    scope: VariableScope
-    scope_id: UUID | None = None
-    organization_id: UUID
-    type: Literal[0, 1] = 0
-    is_sensitive: Flag = False
-    is_readonly: Flag | None = None
-    is_required: Flag | None = None
-    description: LongText | None = None
-
-    @model_validator(mode="after")
-    def _has_a_place(self) -> "VariableBody":
-        if self.scope is not VariableScope.GLOBAL and self.scope_id is None:
-            raise ValueError("scopeId is required for this scope")
-        return self
+def _not_empty(value: object) -> object:
+    # Not `min_length`: with one bad item among good ones, Pydantic would say that there are none.
+    if value in ([], ()):
+        raise ValueError("must have at least one variable")
+    return value
 
 
-class VariableAnswer(ApiModel):
-    """Response: a variable; the value of a sensitive one is redacted."""
-
-    id: UUID
-    name: str
-    value: str
-    scope: VariableScope
-    scope_id: UUID | None = None
-    organization_id: UUID
-    type: int
-    is_sensitive: bool
-    is_readonly: bool = False
-    is_required: bool = False
-    description: str = ""
+Variables = Annotated[
+    tuple[VariableBody, ...],
+    Field(max_length=100, json_schema_extra={"minItems": 1}),
+    cut(100),
+    BeforeValidator(_not_empty),
+]
 
 
 class Where(ApiModel):
@@ -75,62 +54,62 @@ class Where(ApiModel):
 
 
 @router.get("")
-def list_all(where: Annotated[Where, Query()], caller: Caller, db: Db, cipher: Sealing) -> list[VariableAnswer]:
+def list_all(where: Annotated[Where, Query()], caller: Caller, db: Db) -> list[VariableAnswer]:
     """List the variables of a place and of everything it inherits from."""
     if where.organization_id != caller.organization_id:
         raise NotFound("there is no such organization")
     with db.read() as tx:
         order = _places(tx, caller, where)
-        return [_answer(item) for item in store.list_variables(tx, cipher, caller.organization_id, order)]
+        found = store.list_records(tx, caller.organization_id, order)
+    above = overridden(order, found)
+    return [variable_answer(item, above.get(item.id)) for item in found]
 
 
 @router.get("/{variable_id}")
-def get(variable_id: UUID, caller: Caller, db: Db, cipher: Sealing) -> VariableAnswer:
+def get(variable_id: UUID, caller: Caller, db: Db, response: Response) -> VariableAnswer:
     """Give one variable."""
     with db.read() as tx:
-        variable = _variable_for(tx, caller, variable_id, cipher)
-        _allow(tx, caller, variable.scope, variable.scope_id, change=False)
-        return _answer(variable)
+        variable = _variable_for(tx, caller, variable_id, change=False)
+    tell_tag(response, variable.updated_at)
+    return variable_answer(variable)
 
 
 @router.post("")
-def save_all(
-    body: Annotated[tuple[VariableBody, ...], Field(min_length=1, max_length=100), cut(100)],
+def save_all(  # noqa: PLR0913, PLR0917 -- one parameter for each part of the request
+    body: Variables,
     caller: Caller,
     db: Db,
     clock: Now,
     cipher: Sealing,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> list[VariableAnswer]:
-    """Save variables; one of the same name at the same place is replaced."""
-    check_names([item.name for item in body])
+    """Save variables: with `id` that one is changed, without it one of the same name at the same place is replaced."""
+    wheres = ["" if len(body) == 1 else f"{position}." for position in range(len(body))]
+    check_names(
+        (f"{where}name", item.name, item.type or ENVIRONMENT_VARIABLE) for where, item in zip(wheres, body, strict=True)
+    )
     saved = []
     with db.write() as tx:
-        for item in body:
+        for where, item in zip(wheres, body, strict=True):
             if item.organization_id != caller.organization_id:
                 raise NotFound("there is no such organization")
-            place = item.scope_id or caller.organization_id
-            _allow(tx, caller, item.scope, place, change=True)
-            wanted = Wanted(
-                item.scope, place, item.name, Secret(item.value), item.is_sensitive, item.type, _extra(item)
-            )
+            _allow(tx, caller, item.scope, item.place_id(), change=True)
+            wanted = item.wanted(item.scope, item.place_id(), where=where, if_match=if_match)
             saved.append(save(tx, cipher, caller.organization_id, wanted, by=caller.audit_name, clock=clock))
-    return [_answer(item) for item in saved]
+    if len(saved) == 1:
+        tell_tag(response, saved[0].updated_at)
+    return [variable_answer(item) for item in saved]
 
 
 @router.delete("/{variable_id}", status_code=204)
-def delete(variable_id: UUID, caller: Caller, db: Db, clock: Now, cipher: Sealing) -> None:
+def delete(variable_id: UUID, caller: Caller, db: Db, clock: Now, if_match: IfMatch = None) -> None:
     """Delete a variable."""
     with db.write() as tx:
-        variable = _variable_for(tx, caller, variable_id, cipher)
-        _allow(tx, caller, variable.scope, variable.scope_id, change=True)
+        variable = _variable_for(tx, caller, variable_id, change=True)
+        check_unchanged(if_match, variable.updated_at)
         store.delete_variable(tx, variable.id)
-        detail = {"name": variable.name}
-        organization = caller.organization_id
-        subject = str(variable.id)
-        record(
-            tx,
-            AuditEvent(clock.now(), caller.audit_name, "variable.deleted", "variable", subject, organization, detail),
-        )
+        note(tx, variable, "variable.deleted", by=caller.audit_name, clock=clock)
 
 
 _CHANGE = {
@@ -163,7 +142,7 @@ def _allow(tx: Transaction, caller: Actor, scope: VariableScope, place: UUID, *,
             environment_for(tx, caller, place, permission)
 
 
-def _places(tx: Transaction, caller: Actor, where: Where) -> list[tuple[VariableScope, UUID]]:
+def _places(tx: Transaction, caller: Actor, where: Where) -> list[Place]:
     path: tuple[ProjectId, ...] = ()
     template_id = TemplateId(where.blueprint_id) if where.blueprint_id else None
     environment_id = EnvironmentId(where.environment_id) if where.environment_id else None
@@ -178,28 +157,9 @@ def _places(tx: Transaction, caller: Actor, where: Where) -> list[tuple[Variable
     return places(caller.organization_id, template_id=template_id, path=path, environment_id=environment_id)
 
 
-def _variable_for(tx: Transaction, caller: Actor, variable_id: UUID, cipher: Sealing) -> ConfigurationVariable:
-    variable = store.get_variable(tx, cipher, caller.organization_id, VariableId(variable_id))
+def _variable_for(tx: Transaction, caller: Actor, variable_id: UUID, *, change: bool) -> VariableRecord:
+    variable = store.get_record(tx, caller.organization_id, VariableId(variable_id))
     if variable is None:
         raise NotFound("there is no such variable")
+    _allow(tx, caller, variable.scope, variable.scope_id, change=change)
     return variable
-
-
-def _extra(body: VariableBody) -> dict[str, Any]:
-    kept = {"is_readonly": body.is_readonly, "is_required": body.is_required, "description": body.description}
-    return {name: value for name, value in kept.items() if value is not None}
-
-
-def _answer(variable: ConfigurationVariable) -> VariableAnswer:
-    is_global = variable.scope is VariableScope.GLOBAL
-    return VariableAnswer(
-        id=variable.id,
-        name=variable.name,
-        value=REDACTED if variable.is_sensitive else variable.value.reveal(),
-        scope=variable.scope,
-        scope_id=None if is_global else variable.scope_id,
-        organization_id=variable.organization_id,
-        type=variable.type,
-        is_sensitive=variable.is_sensitive,
-        **variable.extra,
-    )
