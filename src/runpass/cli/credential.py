@@ -1,23 +1,34 @@
-"""`runpass credential`: Vault OIDC credentials and the projects they are assigned to."""
+"""`runpass credential`: credentials and the projects they are assigned to."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from runpass.cli.connecting import Answer, connected, identify
+from runpass.cli.credential_value import VAULT_OIDC, value_of
 from runpass.cli.options import AsJson, InProject
 from runpass.cli.output import print_json, print_rows
 
-app = typer.Typer(help="List, make, change, delete and assign Vault credentials.")
+app = typer.Typer(help="List, make, change, delete and assign credentials.")
 
 Which = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, by name or id.")]
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Project, by name or id.")]
-Address = Annotated[str, typer.Option(help="Where the Vault answers, as the runner reaches it.")]
+Kind = Annotated[str, typer.Option("--type", help="Its type, as env0 names it; all but VAULT_OIDC need --value-file.")]
+ValueFile = Annotated[Path | None, typer.Option(dir_okay=False, help="A file with the whole value as JSON.")]
+Address = Annotated[str | None, typer.Option(help="Where the Vault answers, as the runner reaches it.")]
 Version = Annotated[str, typer.Option(help="The Vault's version; recorded only.")]
-Role = Annotated[str, typer.Option(help="Role of the JWT auth method to log in as.")]
+Role = Annotated[str | None, typer.Option(help="Role of the JWT auth method to log in as.")]
 MountPath = Annotated[str, typer.Option("--path", help="Where the JWT auth method is mounted, without auth/.")]
-Namespace = Annotated[str, typer.Option(help="Namespace; empty: the root namespace.")]
-KIND = "VAULT_OIDC"
+Namespace = Annotated[str | None, typer.Option(help="Namespace of the auth method; empty: the root namespace.")]
+SecretNamespace = Annotated[str | None, typer.Option(help="Namespace of secrets and job; else the auth method's.")]
+Format = Annotated[str | None, typer.Option(help="Audience of the login token: v1 shared, v2 Vaults', or credential.")]
+ServerName = Annotated[str | None, typer.Option(help="Name in the Vault's certificate, if not the address's host.")]
+CaBundle = Annotated[Path | None, typer.Option(dir_okay=False, help="Authorities (PEM) to trust instead of others.")]
+ClientCertificate = Annotated[Path | None, typer.Option(dir_okay=False, help="Certificate (PEM) to show to the Vault.")]
+ClientKey = Annotated[Path | None, typer.Option(dir_okay=False, help="Private key (PEM) of that certificate.")]
+ExportToken = Annotated[bool | None, typer.Option(help="Whether the job gets the Vault's token and address.")]
+SkipChildToken = Annotated[bool | None, typer.Option(help="Whether Terraform uses the token without a child of it.")]
 
 
 @app.command("list")
@@ -41,23 +52,50 @@ def list_all(*, project: InProject = None, as_json: AsJson = False) -> None:
 def create(  # noqa: PLR0913 -- one parameter for each option
     *,
     name: Annotated[str, typer.Option(help="Its name.")],
-    address: Address,
-    role: Role,
+    kind: Kind = VAULT_OIDC,
+    value_file: ValueFile = None,
+    address: Address = None,
+    role: Role = None,
     path: MountPath = "jwt",
     version: Version = "",
-    namespace: Namespace = "",
+    namespace: Namespace = None,
+    secret_namespace: SecretNamespace = None,
+    token_format: Format = None,
+    server_name: ServerName = None,
+    ca_bundle_file: CaBundle = None,
+    client_certificate_file: ClientCertificate = None,
+    client_key_file: ClientKey = None,
+    export_token: ExportToken = None,
+    skip_child_token: SkipChildToken = None,
     project: Annotated[
         str | None, typer.Option(metavar="PROJECT", help="Make it for this project and those below it alone.")
     ] = None,
     assign: Annotated[list[str] | None, typer.Option(metavar="PROJECT", help="Assign it at once; repeatable.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a credential; prints its id. It holds no secret."""
+    """Make a credential; prints its id."""
+    value = value_of(
+        kind,
+        value_file,
+        {
+            "address": address,
+            "roleName": role,
+            "jwtAuthBackendPath": path,
+            "version": version,
+            "namespace": namespace,
+            "secretNamespace": secret_namespace,
+            "tokenFormat": token_format,
+            "serverName": server_name,
+            "exportToken": export_token,
+            "skipChildToken": skip_child_token,
+        },
+        {"caBundle": ca_bundle_file, "clientCertificate": client_certificate_file, "clientKey": client_key_file},
+    )
     with connected() as api:
         owner = identify(api, "project", project) if project else None
         assigned = [identify(api, "project", item) for item in assign or ()]
         scope = {"projectId": owner} if owner else {"organizationId": api.organization_id}
-        body = {"name": name, "type": KIND, "value": _value(address, version, role, path, namespace), **scope}
+        body = {"name": name, "type": kind, "value": value, **scope}
         made = api.one("POST", "/credentials", body=body)
         for project_id in assigned:
             api.one("PUT", "/credentials/deployment", made["id"], "project", project_id)
@@ -68,16 +106,43 @@ def create(  # noqa: PLR0913 -- one parameter for each option
 def update(  # noqa: PLR0913 -- one parameter for each option
     credential: Which,
     *,
-    address: Address,
-    role: Role,
+    kind: Kind = VAULT_OIDC,
+    value_file: ValueFile = None,
+    address: Address = None,
+    role: Role = None,
     path: MountPath = "jwt",
     version: Version = "",
-    namespace: Namespace = "",
+    namespace: Namespace = None,
+    secret_namespace: SecretNamespace = None,
+    token_format: Format = None,
+    server_name: ServerName = None,
+    ca_bundle_file: CaBundle = None,
+    client_certificate_file: ClientCertificate = None,
+    client_key_file: ClientKey = None,
+    export_token: ExportToken = None,
+    skip_child_token: SkipChildToken = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace all that a credential says; the server gives none of it back."""
+    """Replace all that a credential says; the server gives none of it back, and what is left out is gone."""
+    value = value_of(
+        kind,
+        value_file,
+        {
+            "address": address,
+            "roleName": role,
+            "jwtAuthBackendPath": path,
+            "version": version,
+            "namespace": namespace,
+            "secretNamespace": secret_namespace,
+            "tokenFormat": token_format,
+            "serverName": server_name,
+            "exportToken": export_token,
+            "skipChildToken": skip_child_token,
+        },
+        {"caBundle": ca_bundle_file, "clientCertificate": client_certificate_file, "clientKey": client_key_file},
+    )
     with connected() as api:
-        body = {"type": KIND, "value": _value(address, version, role, path, namespace)}
+        body = {"type": kind, "value": value}
         changed = api.one("PATCH", "/credentials", identify(api, "credential", credential), body=body)
     print_json(changed) if as_json else typer.echo(changed["id"])
 
@@ -107,11 +172,6 @@ def unassign(credential: Which, project: Project) -> None:
 
 def _assignment(credential_id: str, project_id: str) -> tuple[str, ...]:
     return "/credentials/deployment", credential_id, "project", project_id
-
-
-def _value(address: str, version: str, role: str, path: str, namespace: str) -> dict[str, str]:
-    found = {"address": address, "version": version, "roleName": role, "jwtAuthBackendPath": path}
-    return found | ({"namespace": namespace} if namespace else {})
 
 
 def _scope(item: Answer, names: dict[str, str]) -> str:

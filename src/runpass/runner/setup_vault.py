@@ -10,7 +10,7 @@ from runpass.protocol.credentials import CredentialGrant
 from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome, Refusal
 from runpass.protocol.run_lease import RunLease, Variable
 from runpass.runner import environment
-from runpass.runner.credentials.vault_oidc import VaultLogins, variables
+from runpass.runner.credentials.vault_oidc import VaultLogins, files, variables
 from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
@@ -40,6 +40,11 @@ def has_reference(variable: Variable) -> bool:
     return REFERENCE_START in variable.value.reveal()
 
 
+def files_of(lease: RunLease, ca_bundle: Path | None) -> dict[str, bytes]:
+    """Give the files that the run's commands need for their Vault; none if it is not clear which Vault that is."""
+    return files(lease.credentials[0].value, ca_bundle) if len(lease.credentials) == 1 else {}
+
+
 class SetupVault:
     """The step of one run. Raises `RunEnds` with a refusal that says what to do next."""
 
@@ -50,25 +55,32 @@ class SetupVault:
         self._mask = mask
         self._say = say
 
-    async def run(self, ca_bundle: Path | None) -> VaultSetup:
-        """Log in with the one credential of the run and resolve the references of its variables."""
+    async def run(self, written: Mapping[str, Path]) -> VaultSetup:
+        """Log in with the one credential of the run and resolve the references of its variables.
+
+        `written` are the files that `files_of` gave, where they stand now.
+        """
         try:
-            return await self._run(ca_bundle)
+            return await self._run(written)
         except VaultFailure as error:
             raise await self._refused(error.code, error.message, error.vault_error, error.hint) from error
         except (ControlPlaneError, Forbidden) as error:
             reason = f"The server gave no identity token for the login: {error.message}"
             raise await self._refused("identity_token", reason, hint=error.hint) from error
 
-    async def _run(self, ca_bundle: Path | None) -> VaultSetup:
+    async def _run(self, written: Mapping[str, Path]) -> VaultSetup:
         grant = await self._only_grant()
         references = _references(self._lease.variables)
         credential = grant.value
+        if credential.client_key is not None:
+            await self._mask.learn([credential.client_key])
         if credential.is_clear_text:
             await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
         jwt = await self._identity.for_credential(grant.credential_id)
         session = await self._logins.log_in(credential, jwt)
-        values = await self._logins.read(session, tuple(dict.fromkeys(sum(references.values(), ()))))
+        values = await self._logins.read(
+            session, tuple(dict.fromkeys(sum(references.values(), ()))), credential.reading_namespace
+        )
         resolved = self._resolved(references, values)
         # SECURITY: what a sensitive variable became is as secret as what it was.
         sensitive = [
@@ -83,7 +95,7 @@ class SetupVault:
             await self._say(f"Vault warns: {warning}")
         if resolved:
             await self._say(f"Read from Vault: {', '.join(resolved)}.")
-        return VaultSetup(variables(credential, session, ca_bundle), resolved)
+        return VaultSetup(variables(credential, session, written), resolved)
 
     def _resolved(
         self, references: Mapping[str, tuple[SecretReference, ...]], values: Mapping[SecretReference, Secret]

@@ -32,13 +32,15 @@ class VaultClient:
         namespace: str = "",
         token: Secret | None = None,
         ca_bundle: Path | None = None,
+        tls: transport.Tls | None = None,
         timeout: float = 10.0,
     ) -> None:
+        self.tls = tls or transport.Tls(ca_bundle)
         self.address = transport.clean_address(address)
         self.namespace = paths.namespace(namespace)
         self._token = _usable(token)
         self._timeout = timeout
-        self._pool = transport.open_pool(self.address, ca_bundle=ca_bundle, timeout=timeout)
+        self._pool = transport.open_pool(self.address, tls=self.tls, timeout=timeout)
         self._owns_pool = True
 
     def __repr__(self) -> str:
@@ -72,7 +74,7 @@ class VaultClient:
 
     def _view(self, namespace: str, token: Secret | None) -> "VaultClient":
         view = object.__new__(VaultClient)
-        view.address, view.namespace = self.address, namespace
+        view.address, view.namespace, view.tls = self.address, namespace, self.tls
         view._token, view._timeout = token, self._timeout
         view._pool, view._owns_pool = self._pool, False
         return view

@@ -1,7 +1,12 @@
 """What httpx's exceptions mean, told as ours, and the one pool of connections to a Vault."""
 
+import contextlib
+import os
 import socket
 import ssl
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Final
@@ -9,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from runpass.secret import Secret
 from runpass.vault.deadline import Transport
 from runpass.vault.errors import AddressInvalid, AnswerNotUnderstood, Place, TlsFailed, Unreachable, VaultFailure
 
@@ -40,11 +46,40 @@ def clean_address(address: str) -> str:
     return address.rstrip("/")
 
 
-def open_pool(address: str, *, ca_bundle: Path | None, timeout: float) -> httpx2.Client:
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Whom to take for the Vault, and what to show it. Empty: the authorities that this machine trusts, and nothing."""
+
+    ca_bundle: Path | None = None
+    """A file of certificates (PEM). SECURITY: trusted instead of this machine's authorities, as are those below."""
+    ca_certificates: str | None = None
+    """Certificates (PEM) that are trusted instead of the file's."""
+    client_certificate: str | None = None
+    """The chain (PEM) to show, with its key."""
+    client_key: Secret | None = None
+    server_name: str | None = None
+    """The name to ask for and to find in the certificate, instead of the address's host."""
+
+
+class _Named(Transport):
+    """Connections to a server that has another name than the address says."""
+
+    def __init__(self, trust: ssl.SSLContext, limits: httpx2.Limits, server_name: str) -> None:
+        super().__init__(trust, limits)
+        self._server_name = server_name
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request. SECURITY: the name is sent (SNI) and it is what the certificate is checked for."""
+        request.extensions = {**request.extensions, "sni_hostname": self._server_name}
+        return super().handle_request(request)
+
+
+def open_pool(address: str, *, tls: Tls, timeout: float) -> httpx2.Client:
     """Give a pool of connections: no proxies or certificates from the environment, no redirects, no cookies."""
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0)
+    trust = _trust(address, tls)
     return httpx2.Client(
-        transport=Transport(_trust(address, ca_bundle), limits),
+        transport=Transport(trust, limits) if tls.server_name is None else _Named(trust, limits, tls.server_name),
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,
@@ -52,18 +87,61 @@ def open_pool(address: str, *, ca_bundle: Path | None, timeout: float) -> httpx2
     )
 
 
-def _trust(address: str, ca_bundle: Path | None) -> ssl.SSLContext:
+def _trust(address: str, tls: Tls) -> ssl.SSLContext:
     if urlsplit(address).scheme == "http":
         # Loading the machine's certificates costs tens of milliseconds; this context trusts nobody.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if ca_bundle is None:
+    context = _authorities(tls)
+    if tls.client_certificate is not None and tls.client_key is not None:
+        _show(context, tls.client_certificate, tls.client_key)
+    return context
+
+
+def _authorities(tls: Tls) -> ssl.SSLContext:
+    if tls.ca_certificates is not None:
+        try:
+            return ssl.create_default_context(cadata=tls.ca_certificates)
+        except (ValueError, ssl.SSLError) as error:
+            raise TlsFailed("the CA bundle is not PEM certificates", hint="Give it to the credential again.") from error
+    if tls.ca_bundle is None:
         return httpx2.create_ssl_context(trust_env=False)
     try:
-        return ssl.create_default_context(cafile=str(ca_bundle))
+        return ssl.create_default_context(cafile=str(tls.ca_bundle))
     except (OSError, ssl.SSLError) as error:
         raise TlsFailed(
-            f"the CA bundle {ca_bundle} cannot be read as PEM certificates", hint="Check the file and its rights."
+            f"the CA bundle {tls.ca_bundle} cannot be read as PEM certificates", hint="Check the file and its rights."
         ) from error
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: Secret) -> None:
+    pem = f"{certificate.rstrip()}\n{key.reveal()}".encode()
+    try:
+        with _as_file(pem) as path:
+            context.load_cert_chain(path, password="")  # without one, OpenSSL would ask at the terminal
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise TlsFailed(
+            "the client certificate and its key cannot be used for TLS", hint="Check that they belong together."
+        ) from error
+
+
+@contextlib.contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """Give a path that the content can be read from inside the block. Python's `ssl` takes keys from files alone.
+
+    SECURITY: a file in memory that has no name, or else one that only this user may read.
+    """
+    try:
+        descriptor = os.memfd_create("client-key", os.MFD_CLOEXEC)
+    except (AttributeError, OSError):  # not on Linux, or not allowed there
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            yield file.name
+        return
+    with os.fdopen(descriptor, "wb") as memory:
+        memory.write(content)
+        memory.flush()
+        yield f"/proc/self/fd/{descriptor}"
 
 
 def translate(error: Exception, place: Place) -> VaultFailure:

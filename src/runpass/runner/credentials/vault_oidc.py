@@ -3,11 +3,13 @@
 import asyncio
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import structlog
 
+from runpass.errors import JobError
 from runpass.protocol.credentials import VaultOidc
 from runpass.runner.credentials.renewal import keep_alive
 from runpass.runner.masking import Mask
@@ -15,8 +17,9 @@ from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 from runpass.vault.errors import VaultFailure
 from runpass.vault.references import SecretReference
+from runpass.vault.secrets import read_secrets
 from runpass.vault.session import Revocation, VaultSession
-from runpass.vault.transport import clean_address
+from runpass.vault.transport import Tls, clean_address
 
 log = structlog.get_logger()
 REVOKE_PAUSES: Final = (0.2, 1.0, 3.0)
@@ -24,39 +27,51 @@ MOST_IDLE: Final = 64
 """Vaults whose connections are kept while no run uses them."""
 LOGIN_SECONDS: Final = 15.0
 """How long the end of a run waits for a login; one takes longer only if the resolver does."""
+CA_FILE: Final = "ca.pem"
+CERTIFICATE_FILE: Final = "client.pem"
+KEY_FILE: Final = "client-key.pem"
+FILE_VARIABLES: Final = {
+    CA_FILE: "VAULT_CACERT",
+    CERTIFICATE_FILE: "VAULT_CLIENT_CERT",
+    KEY_FILE: "VAULT_CLIENT_KEY",
+}
 NOT_ENDED: Final = "The Vault login did not end; its token, if there is one, lives until its TTL."
+
+
+_Key = tuple[str, Tls]
 
 
 class VaultPools:
     """The connections to the Vaults this runner has met, kept after a run: making them anew costs most of a login.
 
-    SECURITY: the addresses come from tenants, so no more than `MOST_IDLE` that nobody uses are kept.
+    SECURITY: a connection is shared only by credentials that trust the same authorities, expect the same name and show
+    the same certificate. The addresses come from tenants, so no more than `MOST_IDLE` that nobody uses are kept.
     """
 
     def __init__(self, ca_bundle: Path | None = None) -> None:
         self._ca_bundle = ca_bundle
-        self._clients: dict[str, VaultClient] = {}
-        self._users: Counter[str] = Counter()
+        self._clients: dict[_Key, VaultClient] = {}
+        self._users: Counter[_Key] = Counter()
         self._lock = threading.Lock()
         self.late: set[asyncio.Task[None]] = set()
         """Revocations of logins that ended after their run."""
 
     def take(self, credential: VaultOidc) -> VaultClient:
         """Give the Vault of this credential, seen from its namespace; to be given back when its session is over."""
-        address = clean_address(credential.address)
+        key = clean_address(credential.address), tls_of(credential, self._ca_bundle)
         with self._lock:
-            client = self._clients.pop(address, None) or VaultClient(address, ca_bundle=self._ca_bundle)
-            self._clients[address] = client  # at the end: it is the last one to be closed
-            self._users[address] += 1
+            client = self._clients.pop(key, None) or VaultClient(key[0], tls=key[1])
+            self._clients[key] = client  # at the end: it is the last one to be closed
+            self._users[key] += 1
             return client.in_namespace(credential.namespace)
 
     def give_back(self, client: VaultClient) -> None:
         """Say that one user of this client is done with it."""
         with self._lock:
-            self._users -= Counter([client.address])  # forgets the address at zero
-            idle = [address for address in self._clients if address not in self._users]
-            for address in idle[: max(len(idle) - MOST_IDLE, 0)]:
-                self._clients.pop(address).close()
+            self._users -= Counter([(client.address, client.tls)])  # forgets it at zero
+            idle = [key for key in self._clients if key not in self._users]
+            for key in idle[: max(len(idle) - MOST_IDLE, 0)]:
+                self._clients.pop(key).close()
 
     def close(self) -> None:
         """Close all connections."""
@@ -95,15 +110,18 @@ class VaultLogins:
             raise
 
     async def read(
-        self, session: VaultSession, references: tuple[SecretReference, ...]
+        self, session: VaultSession, references: tuple[SecretReference, ...], namespace: str
     ) -> dict[SecretReference, Secret]:
         """Give the value of every reference, or raise one `VaultFailure` that names all that could not be read.
+
+        They are in `namespace`, unless they name another one.
 
         SECURITY: they are not masked yet; the caller does that before anything can show them.
         """
         if not references:
             return {}
-        return dict(await asyncio.to_thread(session.read_secrets, references))
+        client = session.client.in_namespace(namespace)
+        return dict(await asyncio.to_thread(read_secrets, client, references))
 
     async def close(self) -> list[str]:
         """Stop renewing, revoke every token, and give a sentence for each one that still lives."""
@@ -167,11 +185,50 @@ def _until(session: VaultSession) -> str:
     return f"it ends by itself within {seconds:g} seconds." if seconds else "it does not expire."
 
 
-def variables(credential: VaultOidc, session: VaultSession, ca_bundle: Path | None) -> dict[str, str]:
-    """Give what the `vault` and `bao` programs and Terraform's provider need. `bao` reads Vault's names as well."""
-    given = {"VAULT_ADDR": credential.address, "VAULT_TOKEN": session.token.reveal()}
-    if credential.namespace:
-        given["VAULT_NAMESPACE"] = credential.namespace
-    if ca_bundle is not None:
-        given["VAULT_CACERT"] = str(ca_bundle)
+def tls_of(credential: VaultOidc, ca_bundle: Path | None) -> Tls:
+    """Give how to be sure of this credential's Vault; `ca_bundle` is the runner's, for those that bring none."""
+    return Tls(
+        ca_bundle=ca_bundle if credential.ca_bundle is None else None,
+        ca_certificates=credential.ca_bundle,
+        client_certificate=credential.client_certificate,
+        client_key=credential.client_key,
+        server_name=credential.server_name,
+    )
+
+
+def files(credential: VaultOidc, ca_bundle: Path | None) -> dict[str, bytes]:
+    """Give the files that programs need to be sure of the Vault as the runner is: name → content.
+
+    Raises `JobError` if the runner's own `ca_bundle` cannot be read.
+    """
+    if not credential.export_token:
+        return {}
+    given: dict[str, bytes] = {}
+    if credential.ca_bundle is not None:
+        given[CA_FILE] = credential.ca_bundle.encode()
+    elif ca_bundle is not None:
+        try:
+            given[CA_FILE] = ca_bundle.read_bytes()
+        except OSError as error:
+            raise JobError(f"The runner's CA bundle could not be read: {error.strerror}.") from error
+    if credential.client_certificate is not None and credential.client_key is not None:
+        given[CERTIFICATE_FILE] = credential.client_certificate.encode()
+        given[KEY_FILE] = credential.client_key.reveal().encode()
     return given
+
+
+def variables(credential: VaultOidc, session: VaultSession, written: Mapping[str, Path]) -> dict[str, str]:
+    """Give what the `vault` and `bao` programs and Terraform's provider need. `bao` reads Vault's names as well.
+
+    `written` are the `files`, where they stand now.
+    """
+    if not credential.export_token:
+        return {}
+    given = {"VAULT_ADDR": credential.address, "VAULT_TOKEN": session.token.reveal()}
+    if credential.reading_namespace:
+        given["VAULT_NAMESPACE"] = credential.reading_namespace
+    if credential.server_name is not None:
+        given["VAULT_TLS_SERVER_NAME"] = credential.server_name
+    if credential.skip_child_token:
+        given["TERRAFORM_VAULT_SKIP_CHILD_TOKEN"] = "true"  # noqa: S105 -- no token
+    return given | {FILE_VARIABLES[name]: str(path) for name, path in written.items()}

@@ -1,15 +1,15 @@
 """JSON routes of credentials and their assignment. Paths and fields are env0's."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
-from fastapi import APIRouter, Query
-from pydantic import model_validator
+from fastapi import APIRouter, Query, Response
+from pydantic import ConfigDict, ValidationInfo, field_validator, model_validator
 
-from runpass.errors import InvalidInput, NotFound
-from runpass.ids import AssignmentId, CredentialId, new_id
-from runpass.protocol.credentials import CredentialKind, VaultOidc
+from runpass.errors import Conflict, InvalidInput, NotFound
+from runpass.ids import AssignmentId, CredentialId, ProjectId, new_id
+from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
@@ -17,22 +17,48 @@ from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials import store
 from runpass.server.credentials.model import Assignment, StoredCredential
 from runpass.server.credentials.rules import check_clear_text
+from runpass.server.credentials.sealing import seal
+from runpass.server.credentials.store import Hold, Page
 from runpass.server.db.engine import Transaction
-from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.dependencies import Db, Now, Sealing
+from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Moment, Name
-from runpass.server.tenancy.lookup import own_organization, project_for
+from runpass.server.tenancy.lookup import open_project_for, own_organization, project_for
 from runpass.server.tenancy.model import Project
-from runpass.server.tenancy.store import get_project, list_projects
+from runpass.server.tenancy.store import get_project
+from runpass.server.tenancy.visibility import visible_to
 
 router = APIRouter(prefix="/credentials", tags=["Credentials"])
+MAX_OFFSET = 2_147_483_647
 
 
-class CreateCredential(ApiModel):
-    """Request: a new credential, of the organization or of one project."""
+def _by_type(schema: dict[str, Any]) -> None:
+    """Say in the published schema which type goes with which value."""
+    refs = dict(zip(get_args(Credential), schema["properties"]["value"]["anyOf"], strict=True))
+    schema["anyOf"] = [
+        {"properties": {"type": {"enum": [kind.value for kind in CLASSES if CLASSES[kind] is each]}, "value": ref}}
+        for each, ref in refs.items()
+    ]
+
+
+class _Typed(ApiModel):
+    model_config = ConfigDict(json_schema_extra=_by_type)
+
+    type: CredentialKind
+    value: Credential
+
+    @field_validator("value", mode="plain", json_schema_input_type=Credential)
+    @classmethod
+    def _of_its_type(cls, value: Any, info: ValidationInfo) -> Any:
+        # What a value must be follows from the type beside it; its errors are named `value.<field>`.
+        kind = info.data.get("type")
+        return value if kind is None else CLASSES[kind].model_validate(value)
+
+
+class CreateCredential(_Typed):
+    """Request: a new credential, of the organization or of one project. `value` has the fields of its `type`."""
 
     name: Name
-    type: Literal["VAULT_OIDC"]
-    value: VaultOidc
     organization_id: UUID | None = None
     project_id: UUID | None = None
 
@@ -43,11 +69,8 @@ class CreateCredential(ApiModel):
         return self
 
 
-class ChangeCredential(ApiModel):
-    """Request: the whole new value of a credential. The name stays."""
-
-    type: Literal["VAULT_OIDC"]
-    value: VaultOidc
+class ChangeCredential(_Typed):
+    """Request: the whole new value of a credential. Name and type stay; secrets that are left out are gone."""
 
 
 class CredentialAnswer(ApiModel):
@@ -80,95 +103,104 @@ class AssignedCredentials(ApiModel):
 
 @router.get("")
 def list_all(
-    organization_id: Annotated[UUID, Query(alias="organizationId")], caller: Caller, db: Db
+    organization_id: Annotated[UUID, Query(alias="organizationId")],
+    caller: Caller,
+    db: Db,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+    offset: Annotated[int, Query(ge=0, le=MAX_OFFSET)] = 0,
 ) -> list[CredentialAnswer]:
-    """List the credentials of both scopes that the caller may see."""
+    """List the credentials of both scopes that the caller may see, oldest first; all of them without a limit."""
     if organization_id != caller.organization_id:
         raise NotFound("there is no such organization")
     with db.read() as tx:
-        found = store.list_credentials(tx, caller.organization_id)
-        scopes = {project.id: project.scope for project in list_projects(tx, caller.organization_id)}
-    whole = ScopePath(caller.organization_id)
-    return [
-        _answer(item)
-        for item in found
-        if caller.may(Permission.VIEW_CREDENTIALS, scopes.get(item.project_id, whole) if item.project_id else whole)
-    ]
+        whole = caller.projects_with(Permission.VIEW_CREDENTIALS) is None
+        visible = None if whole else visible_to(tx, caller, Permission.VIEW_CREDENTIALS)
+        found = store.list_credentials(tx, caller.organization_id, visible, Page(limit, offset))
+    return [_answer(item) for item in found]
 
 
 @router.post("", status_code=201)
-def create(body: CreateCredential, caller: Caller, db: Db, clock: Now) -> CredentialAnswer:
+def create(
+    body: CreateCredential, caller: Caller, db: Db, *, clock: Now, cipher: Sealing, response: Response
+) -> CredentialAnswer:
     """Make a credential."""
-    now = clock.now()
+    now, credential_id = clock.now(), CredentialId(new_id())
     with db.write() as tx:
         project = _authorize_scope(tx, caller, body)
         check_clear_text(body.value, own_organization(tx, caller))
         credential = StoredCredential(
-            id=CredentialId(new_id()),
+            id=credential_id,
             organization_id=caller.organization_id,
             project_id=project.id if project else None,
             name=body.name,
-            kind=CredentialKind(body.type),
-            value=body.value,
+            kind=body.type,
+            value=seal(cipher, credential_id, caller.organization_id, body.value),
             created_by=caller.audit_name,
             created_at=now,
             updated_at=now,
         )
         store.insert_credential(tx, credential)
         record(tx, _event(credential, caller, "credential.created", now))
+    tell_tag(response, credential.updated_at)
     return _answer(credential)
 
 
 @router.patch("/{credential_id}")
-def change(credential_id: UUID, body: ChangeCredential, caller: Caller, db: Db, clock: Now) -> CredentialAnswer:
+def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
+    credential_id: UUID,
+    body: ChangeCredential,
+    caller: Caller,
+    db: Db,
+    *,
+    clock: Now,
+    cipher: Sealing,
+    response: Response,
+    if_match: IfMatch = None,
+) -> CredentialAnswer:
     """Replace a credential's value."""
     now = clock.now()
     with db.write() as tx:
-        credential = _manageable(tx, caller, credential_id)
-        if credential.kind != body.type:
+        seen = _manageable(tx, caller, credential_id)
+        check_unchanged(if_match, seen.updated_at)
+        if seen.kind != body.type:
             raise InvalidInput.of("type", "the type of a credential cannot be changed")
         check_clear_text(body.value, own_organization(tx, caller))
-        store.change_value(tx, credential.id, body.value, now)
-        record(tx, _event(credential, caller, "credential.changed", now))
-        return _answer(_manageable(tx, caller, credential_id))
+        store.change_value(tx, seen, seal(cipher, seen.id, seen.organization_id, body.value), now)
+        record(tx, _event(seen, caller, "credential.changed", now))
+        changed = _manageable(tx, caller, credential_id)
+    tell_tag(response, changed.updated_at)
+    return _answer(changed)
 
 
 @router.delete("/{credential_id}", status_code=204)
 def delete(credential_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
     """Delete a credential and its assignments; the next deployment runs without it."""
     with db.write() as tx:
-        credential = _manageable(tx, caller, credential_id)
-        store.delete_credential(tx, credential.id)
-        record(tx, _event(credential, caller, "credential.deleted", clock.now()))
+        credential = _manageable(tx, caller, credential_id, Hold.ALL)
+        ended = store.delete_credential(tx, credential.id)
+        detail = {"assignments": str(ended)}
+        record(tx, _event(credential, caller, "credential.deleted", clock.now(), detail))
 
 
 @router.put("/deployment/{credential_id}/project/{project_id}")
 def assign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: Now) -> AssignmentAnswer:
     """Let a project use a credential. Doing it twice changes nothing."""
-    now = clock.now()
     with db.write() as tx:
-        project = project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
-        credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id))
-        if credential is None or not _may_use(credential, project):
-            raise NotFound("there is no such credential for this project")
-        found = store.get_assignment(tx, credential.id, project.id)
-        if found is None:
-            found = Assignment(
-                AssignmentId(new_id()), caller.organization_id, credential.id, project.id, caller.audit_name, now
-            )
-            store.insert_assignment(tx, found)
-            detail = {"projectId": str(project.id)}
-            record(tx, _event(credential, caller, "credential.assigned", now, detail))
+        project = open_project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
+        credential = _assignable(tx, caller, credential_id, project)
+        found = _assigned(tx, caller, credential, project, clock.now())
     return AssignmentAnswer(id=found.id, credential_id=found.credential_id, project_id=found.project_id)
 
 
 @router.get("/deployment/project/{project_id}")
 def assigned(project_id: UUID, caller: Caller, db: Db) -> AssignedCredentials:
-    """List what is assigned to exactly this project."""
+    """List what is assigned to exactly this project: nothing if it was deleted."""
     with db.read() as tx:
-        project = project_for(tx, caller, project_id, Permission.VIEW_PROJECT)
-        found = store.assigned_to(tx, [project.id])
-    return AssignedCredentials(credential_ids=[credential.id for _, credential in found])
+        project = get_project(tx, caller.organization_id, ProjectId(project_id), deleted=True)
+        if project is None or not caller.may(Permission.VIEW_PROJECT, project.scope):
+            raise NotFound("there is no such project")
+        found = [] if project.deleted_at else store.assigned_ids(tx, project.id)
+    return AssignedCredentials(credential_ids=list(found))
 
 
 @router.delete("/deployment/{credential_id}/project/{project_id}", status_code=204)
@@ -185,15 +217,15 @@ def unassign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, cloc
 
 def _authorize_scope(tx: Transaction, caller: Actor, body: CreateCredential) -> Project | None:
     if body.project_id is not None:
-        return project_for(tx, caller, body.project_id, Permission.MANAGE_CREDENTIALS)
+        return open_project_for(tx, caller, body.project_id, Permission.MANAGE_CREDENTIALS)
     if body.organization_id != caller.organization_id:
         raise NotFound("there is no such organization")
     caller.require_organization(caller.organization_id, Permission.MANAGE_CREDENTIALS)
     return None
 
 
-def _manageable(tx: Transaction, caller: Actor, credential_id: UUID) -> StoredCredential:
-    credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id))
+def _manageable(tx: Transaction, caller: Actor, credential_id: UUID, hold: Hold = Hold.NOTHING) -> StoredCredential:
+    credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id), hold)
     if credential is None or not caller.may(Permission.VIEW_CREDENTIALS, _scope(tx, caller, credential)):
         raise NotFound("there is no such credential")
     caller.require(Permission.MANAGE_CREDENTIALS, _scope(tx, caller, credential))
@@ -207,8 +239,28 @@ def _scope(tx: Transaction, caller: Actor, credential: StoredCredential) -> Scop
     return project.scope if project else ScopePath(caller.organization_id)
 
 
-def _may_use(credential: StoredCredential, project: Project) -> bool:
-    return credential.project_id is None or credential.project_id in project.path
+def _assignable(tx: Transaction, caller: Actor, credential_id: UUID, project: Project) -> StoredCredential:
+    # An organization's credential is for all its projects: whoever manages a project's credentials may take it, by id.
+    credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id), Hold.DELETION)
+    if credential is None or not (credential.project_id is None or credential.project_id in project.path):
+        raise NotFound("there is no such credential for this project")
+    if credential.kind in COST_KINDS:
+        raise InvalidInput.of("credentialId", f"{credential.kind.value} is for cost estimation, not for deployments")
+    return credential
+
+
+def _assigned(
+    tx: Transaction, caller: Actor, credential: StoredCredential, project: Project, now: datetime
+) -> Assignment:
+    """Give the assignment, which may have been there before or come from another caller at this moment."""
+    new = Assignment(AssignmentId(new_id()), caller.organization_id, credential.id, project.id, caller.audit_name, now)
+    if store.insert_assignment(tx, new):
+        record(tx, _event(credential, caller, "credential.assigned", now, {"projectId": str(project.id)}))
+        return new
+    found = store.get_assignment(tx, credential.id, project.id)
+    if found is None:
+        raise Conflict("the assignment was taken away at the same moment", hint="repeat the request")
+    return found
 
 
 def _event(

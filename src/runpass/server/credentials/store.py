@@ -1,16 +1,39 @@
 """Every query on credentials and assignments."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, select
 
 from runpass.ids import CredentialId, OrganizationId, ProjectId
-from runpass.protocol.credentials import Credential, CredentialKind, parse
-from runpass.server.credentials.model import Assignment, StoredCredential
-from runpass.server.db.engine import Transaction
+from runpass.protocol.credentials import CredentialKind
+from runpass.server.credentials.model import Assignment, SealedValue, StoredCredential
+from runpass.server.db.changing import change_row
+from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.credentials import credential_assignments, credentials
+from runpass.server.db.schema.tenancy import projects
+
+
+class Hold(Enum):
+    """What others may not do to a row while this transaction lasts. SQLite has one writer at a time anyway."""
+
+    NOTHING = "they may do everything"
+    DELETION = "they may not delete it"
+    ALL = "they may neither delete it nor refer to it"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list; without a limit all that follows."""
+
+    limit: int | None = None
+    offset: int = 0
+
+
+WHOLE = Page()
 
 
 def insert_credential(tx: Transaction, credential: StoredCredential) -> None:
@@ -22,7 +45,8 @@ def insert_credential(tx: Transaction, credential: StoredCredential) -> None:
             project_id=credential.project_id,
             name=credential.name,
             type=credential.kind.value,
-            value=_json(credential.value),
+            value=dict(credential.value.clear),
+            secret_sealed=credential.value.secret,
             created_by=credential.created_by,
             created_at=credential.created_at,
             updated_at=credential.updated_at,
@@ -31,44 +55,52 @@ def insert_credential(tx: Transaction, credential: StoredCredential) -> None:
 
 
 def get_credential(
-    tx: Transaction, organization_id: OrganizationId, credential_id: CredentialId
+    tx: Transaction, organization_id: OrganizationId, credential_id: CredentialId, hold: Hold = Hold.NOTHING
 ) -> StoredCredential | None:
     """Give a credential of this organization."""
     mine = (credentials.c.id == credential_id) & (credentials.c.organization_id == organization_id)
-    row = tx.execute(select(credentials).where(mine)).one_or_none()
+    row = tx.execute(_holding(select(credentials).where(mine), hold)).one_or_none()
     return None if row is None else _credential(row)
 
 
-def list_credentials(tx: Transaction, organization_id: OrganizationId) -> list[StoredCredential]:
-    """Give an organization's credentials of both scopes, oldest first."""
-    query = select(credentials).where(credentials.c.organization_id == organization_id).order_by(credentials.c.id)
+def list_credentials(
+    tx: Transaction, organization_id: OrganizationId, visible: ColumnElement[bool] | None = None, page: Page = WHOLE
+) -> list[StoredCredential]:
+    """Give an organization's credentials, oldest first; with `visible` those of the projects that it holds for."""
+    query = select(credentials).where(credentials.c.organization_id == organization_id)
+    if visible is not None:
+        query = query.join(projects, projects.c.id == credentials.c.project_id).where(visible)
+    query = query.order_by(credentials.c.id).limit(page.limit).offset(page.offset or None)
     return [_credential(row) for row in tx.execute(query)]
 
 
-def change_value(tx: Transaction, credential_id: CredentialId, value: Credential, now: datetime) -> None:
-    """Replace a credential's value."""
-    mine = credentials.c.id == credential_id
-    tx.execute(update(credentials).where(mine).values(value=_json(value), updated_at=now))
+def change_value(tx: Transaction, seen: StoredCredential, value: SealedValue, now: datetime) -> datetime:
+    """Replace the value of a credential that was read before; give when. Raises `Conflict` if it has changed since."""
+    values = {"value": dict(value.clear), "secret_sealed": value.secret}
+    return change_row(tx, credentials, seen.id, values, seen=seen.updated_at, now=now)
 
 
-def delete_credential(tx: Transaction, credential_id: CredentialId) -> None:
-    """Delete a credential with its assignments."""
-    tx.execute(delete(credential_assignments).where(credential_assignments.c.credential_id == credential_id))
+def delete_credential(tx: Transaction, credential_id: CredentialId) -> int:
+    """Delete a credential with its assignments; give how many those were. The caller holds all of it."""
+    its_own = credential_assignments.c.credential_id == credential_id
+    assignments = tx.execute(delete(credential_assignments).where(its_own)).rowcount
     tx.execute(delete(credentials).where(credentials.c.id == credential_id))
+    return assignments
 
 
-def insert_assignment(tx: Transaction, assignment: Assignment) -> None:
-    """Store a new assignment."""
-    tx.execute(
-        credential_assignments.insert().values(
-            id=assignment.id,
-            organization_id=assignment.organization_id,
-            credential_id=assignment.credential_id,
-            project_id=assignment.project_id,
-            created_by=assignment.created_by,
-            created_at=assignment.created_at,
-        )
-    )
+def insert_assignment(tx: Transaction, assignment: Assignment) -> bool:
+    """Store a new assignment, unless there is one already; whether this one is new."""
+    values = {
+        "id": assignment.id,
+        "organization_id": assignment.organization_id,
+        "credential_id": assignment.credential_id,
+        "project_id": assignment.project_id,
+        "created_by": assignment.created_by,
+        "created_at": assignment.created_at,
+    }
+    new = insert_into(tx, credential_assignments).values(values)
+    once = new.on_conflict_do_nothing(index_elements=["credential_id", "project_id"])
+    return tx.execute(once.returning(credential_assignments.c.id)).one_or_none() is not None
 
 
 def get_assignment(tx: Transaction, credential_id: CredentialId, project_id: ProjectId) -> Assignment | None:
@@ -90,28 +122,43 @@ def delete_assignment(tx: Transaction, credential_id: CredentialId, project_id: 
 
 def assigned_to(tx: Transaction, project_ids: Sequence[ProjectId]) -> list[tuple[ProjectId, StoredCredential]]:
     """Give (project, credential) for every assignment to one of these projects, oldest assignment first."""
+    # Two queries: one with a join may be answered by walking through all credentials of all organizations.
+    columns = (credential_assignments.c.project_id, credential_assignments.c.credential_id)
+    query = select(*columns).where(credential_assignments.c.project_id.in_(project_ids))
+    rows = tx.execute(query.order_by(credential_assignments.c.id)).all()
+    wanted = select(credentials).where(credentials.c.id.in_({row.credential_id for row in rows}))
+    found = {row.id: _credential(row) for row in tx.execute(wanted)} if rows else {}
+    return [(ProjectId(row.project_id), found[row.credential_id]) for row in rows if row.credential_id in found]
+
+
+def assigned_ids(tx: Transaction, project_id: ProjectId) -> list[CredentialId]:
+    """Give the credentials that are assigned to exactly this project, oldest assignment first."""
     query = (
-        select(credential_assignments.c.project_id.label("assigned_to"), credentials)
-        .join(credentials, credentials.c.id == credential_assignments.c.credential_id)
-        .where(credential_assignments.c.project_id.in_(project_ids))
+        select(credential_assignments.c.credential_id)
+        .where(credential_assignments.c.project_id == project_id)
         .order_by(credential_assignments.c.id)
     )
-    return [(ProjectId(row.assigned_to), _credential(row)) for row in tx.execute(query)]
+    return [CredentialId(item) for item in tx.execute(query).scalars()]
 
 
-def _json(value: Credential) -> dict[str, Any]:
-    return value.model_dump(mode="json", by_alias=True)
+def _holding(query: Select[Any], hold: Hold) -> Select[Any]:
+    match hold:
+        case Hold.NOTHING:
+            return query
+        case Hold.DELETION:
+            return query.with_for_update(read=True, key_share=True)
+        case Hold.ALL:
+            return query.with_for_update()
 
 
 def _credential(row: Row[Any]) -> StoredCredential:
-    kind = CredentialKind(row.type)
     return StoredCredential(
         id=row.id,
         organization_id=row.organization_id,
         project_id=row.project_id,
         name=row.name,
-        kind=kind,
-        value=parse(kind, row.value),
+        kind=CredentialKind(row.type),
+        value=SealedValue(row.value, row.secret_sealed),
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
