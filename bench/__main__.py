@@ -1,16 +1,19 @@
-"""Run every benchmark on one stage and write what was seen."""
+"""Run every benchmark and write what was seen; `python -m bench lists` runs that part alone."""
 
 import json
 import os
 import platform
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.by_hand import BareCalls, Commands
 from bench.deployments import deployments_per_minute, time_to_secret
+from bench.lists import measure_lists
 from bench.play import Play, open_play
 from bench.samples import Row
 
@@ -18,7 +21,22 @@ RUNS = 50
 RESULTS = Path(__file__).parent / "results.json"
 
 
-def main() -> None:
+def main(parts: list[str]) -> None:
+    chosen = {name: part for name, part in PARTS.items() if not parts or name in parts}
+    if unknown := set(parts) - set(PARTS):
+        raise SystemExit(f"there is no part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
+    for part in chosen.values():
+        keep(part())
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Put what one part found into the results, and leave those of the other parts as they are."""
+    before = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    machine = {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()}
+    RESULTS.write_text(json.dumps(before | {"machine": machine} | found, indent=2) + "\n", encoding="utf-8")
+
+
+def measure_deployments() -> dict[str, Any]:
     with ExitStack() as stack:
         play = open_play(stack)
         rows = [
@@ -29,23 +47,18 @@ def main() -> None:
         per_minute = deployments_per_minute(play, count=160, at_once=8)
     show(play, rows, per_minute)
     ours, bare, by_hand = rows
-    RESULTS.write_text(
-        json.dumps(
-            {
-                "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "system": platform.system()},
-                "isolation": play.isolation,
-                "timeToSecret": {row.name: row.as_json() for row in rows},
-                "ratios": {
-                    "byHandOverOurs": round(by_hand.p50 / ours.p50, 2),
-                    "oursOverBareCalls": round(ours.p50 / bare.p50, 2),
-                },
-                "deploymentsPerMinute": round(per_minute, 1),
-            },
-            indent=2,
-        )
-        + "\n",
-        encoding="utf-8",
-    )
+    return {
+        "isolation": play.isolation,
+        "timeToSecret": {row.name: row.as_json() for row in rows},
+        "ratios": {
+            "byHandOverOurs": round(by_hand.p50 / ours.p50, 2),
+            "oursOverBareCalls": round(ours.p50 / bare.p50, 2),
+        },
+        "deploymentsPerMinute": round(per_minute, 1),
+    }
+
+
+PARTS = {"deployments": measure_deployments, "lists": lambda: {"lists": measure_lists()}}
 
 
 def show(play: Play, rows: list[Row], per_minute: float) -> None:
@@ -63,4 +76,4 @@ def show(play: Play, rows: list[Row], per_minute: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

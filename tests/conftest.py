@@ -16,7 +16,7 @@ from services import (  # noqa: F401 -- fixtures
     vault_root,
 )
 
-pytest_plugins = ("services_postgresql",)
+pytest_plugins = ("services_postgresql", "query_plans")
 
 hypothesis.settings.register_profile("runpass", deadline=None, max_examples=100)
 hypothesis.settings.register_profile("fuzz", deadline=None, max_examples=5_000)

@@ -7,13 +7,14 @@ from typing import Any
 from uuid import UUID
 
 from runpass.ids import AssignmentId, CredentialId, EnvironmentId, ProjectId, RunLeaseId, TemplateId, new_id
-from runpass.protocol.credentials import CredentialKind, VaultOidc
+from runpass.protocol.credentials import Credential, CredentialKind, VaultOidc
 from runpass.protocol.registration import Isolation, Registration
 from runpass.protocol.run_lease import RunLease
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor
 from runpass.server.credentials import store as credential_store
 from runpass.server.credentials.model import Assignment, StoredCredential
+from runpass.server.credentials.sealing import seal
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database
 from runpass.server.deployments.model import Deployment
@@ -88,6 +89,13 @@ class Tenant:
         self.api_key, self.api_secret = founded.admin_key.key, founded.admin_key.secret
         self.admin = Actor(self.api_key.id, self.api_key.name, self.id, self.api_key.organization_role)
 
+    def set_organization(self, **columns: Any) -> None:
+        """Change columns of the organization as it is now."""
+        with self.world.database.write() as tx:
+            organization = tenancy_store.get_organization(tx, self.id)
+            assert organization is not None
+            tenancy_store.update_organization(tx, organization, columns, self.world.clock.now())
+
     def project(self, name: str = "project", parent: Project | None = None) -> Project:
         project_id, now = ProjectId(new_id()), self.world.clock.now()
         project = Project(
@@ -154,14 +162,19 @@ class Tenant:
         return project, self.environment(project, self.template(project))
 
     def credential(self, project: Project | None = None, name: str = "vault", **value: Any) -> StoredCredential:
-        now = self.world.clock.now()
+        return self.credential_of(vault_oidc(**value), CredentialKind.VAULT_OIDC, project, name)
+
+    def credential_of(
+        self, value: Credential, kind: CredentialKind, project: Project | None = None, name: str = "other"
+    ) -> StoredCredential:
+        now, credential_id = self.world.clock.now(), CredentialId(new_id())
         credential = StoredCredential(
-            id=CredentialId(new_id()),
+            id=credential_id,
             organization_id=self.id,
             project_id=project.id if project else None,
             name=name,
-            kind=CredentialKind.VAULT_OIDC,
-            value=vault_oidc(**value),
+            kind=kind,
+            value=seal(self.world.cipher, credential_id, self.id, value),
             created_by="test",
             created_at=now,
             updated_at=now,

@@ -13,10 +13,10 @@ from uuid import UUID
 
 from runpass.ids import new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
-from runpass.protocol.identity import IdentityRequest, IdentityToken
+from runpass.protocol.identity import ForJob, IdentityRequest, IdentityToken
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, LogEvent, LogLevel, Report, Step
-from runpass.protocol.run_lease import Heartbeat, HeartbeatAnswer, RunFacts, RunLease, Variable, Wish
+from runpass.protocol.run_lease import Command, Heartbeat, HeartbeatAnswer, Phase, RunFacts, RunLease, Variable, Wish
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
 from runpass.secret import Secret
@@ -96,7 +96,11 @@ class FakeControlPlane:
             "expires_at": now + timedelta(seconds=self.lease_seconds),
             "timeout_seconds": 60.0,
             "run": RunFacts(**facts),
-            "commands": commands,
+            "phase": Phase.APPLY,
+            "commands": [
+                item if isinstance(item, Command) else Command(step=f"shell:{number}", script=item)
+                for number, item in enumerate(commands, start=1)
+            ],
             **changes,
         }
         lease = RunLease(**fields)
@@ -197,7 +201,8 @@ class FakeControlPlane:
         if self.refuse_identity:
             raise Refused(403, "forbidden", "this run may not have a token")
         purpose = decode(IdentityRequest, body).purpose
-        self.purposes[lease.lease_id].append(purpose.kind)
+        second = isinstance(purpose, ForJob) and purpose.audience_format == "v2"
+        self.purposes[lease.lease_id].append(f"{purpose.kind} v2" if second else purpose.kind)
         token = f"eyJhbGciOiJFZERTQSJ9.{purpose.kind}-{new_id()}.c2lnbmF0dXJl"
         self.tokens.append(token)
         expires_at = datetime.now(UTC) + timedelta(minutes=15)

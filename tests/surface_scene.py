@@ -16,16 +16,18 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
-from factories import Tenant, World
+from factories import Tenant, World, holder
 from runpass.protocol.registration import Isolation
+from runpass.protocol.reports import Finish, Outcome
 from runpass.protocol.run_lease import RunLease
 from runpass.secret import Secret
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.deployments.queue import DeployRequest
-from runpass.server.deployments.run_leases import take
+from runpass.server.deployments.model import Deployment, DeployRequest
+from runpass.server.deployments.run_leases import finish, take
 from runpass.server.opening import Parts
 from runpass.server.runners.joining import Joined
+from runpass.server.tenancy.model import Environment
 from runpass.server.variables.model import VariableScope
 
 AT = "2026-01-02T03:04:05Z"
@@ -72,7 +74,8 @@ def furnish(world: World, name: str, canary: str) -> Things:
     tenant = world.tenant(name)
     parent = tenant.project("parent")
     project = tenant.project("project", parent)
-    template, detachable = tenant.template(project), tenant.template(project, name="detachable")
+    home = tenant.project("home", parent)
+    template, detachable = tenant.template(project, home), tenant.template(project, name="detachable")
     environment, busy, other = (
         tenant.environment(project, template, item) for item in ("environment", "busy", "other")
     )
@@ -89,6 +92,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         for scope, place in places.items()
     }
     runner = tenant.join(Isolation.UID, capacity=2)
+    waiting = _planned(tenant, tenant.environment(project, template, "reviewed"))
     running = tenant.queue(busy)
     lease = take(world.rules, runner.runner)
     assert lease is not None
@@ -102,6 +106,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "organization": tenant.id,
         "parent": parent.id,
         "project": project.id,
+        "home": home.id,
         "empty project": tenant.project("empty", parent).id,
         "template": template.id,
         "detachable": detachable.id,
@@ -114,9 +119,20 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "runner": tenant.join().runner.id,
         "running": running.id,
         "queued": queued.id,
+        "waiting": waiting.id,
         "lease": lease.lease_id,
     }
     return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease)
+
+
+def _planned(tenant: Tenant, environment: Environment) -> Deployment:
+    """Give a deployment whose plan waits for an approval, in a pool of its own."""
+    rules, runner = tenant.world.rules, tenant.runner(pool="reviewed")
+    queued = tenant.queue(environment, DeployRequest(requires_approval=True, pool="reviewed"))
+    lease = take(rules, runner)
+    assert lease is not None
+    finish(rules, holder(runner, lease), Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS))
+    return queued
 
 
 def _key(tenant: Tenant, role: OrganizationRole, project: Any = None, on_it: ProjectRole | None = None) -> NewApiKey:
@@ -164,6 +180,15 @@ def _public() -> list[Ask]:
     return [Ask(f"GET {path}") for path in paths]
 
 
+_ORACLE = {
+    "tenancyOcid": "ocid1.tenancy",
+    "userOcid": "ocid1.user",
+    "fingerprint": "12:34",
+    "privateKey": "-----BEGIN PRIVATE KEY-----",
+    "region": "eu-frankfurt-1",
+}
+
+
 def _management(ids: dict[str, str]) -> list[Ask]:
     organization = {"organizationId": ids["organization"]}
     project = {"project_id": ids["project"]}
@@ -175,7 +200,6 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         "namespace": "team",
         "tokenFormat": "v1",
     }
-    shell = {"name": "new", "type": "shell", "description": "text", "commands": ["true"]}
     roles = [{"projectId": ids["project"], "projectRole": "Viewer"}]
     permissions = {"organizationRole": "User", "projectsPermissions": roles}
     return [
@@ -183,12 +207,13 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask(
             "POST /api/organizations/{organization_id}/policies",
             {"organization_id": ids["organization"]},
-            body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False},
+            body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False, "requiresApproval": False},
         ),
         Ask("GET /api/api-keys", query=organization),
+        Ask("GET /api/api-keys/oidc-sub", query=organization),
         Ask("POST /api/api-keys", body={"name": "new", **organization, "permissions": permissions}),
         Ask("DELETE /api/api-keys/{key_id}", {"key_id": ids["key"]}),
-        Ask("GET /api/projects", query=organization),
+        Ask("GET /api/projects", query={**organization, "limit": "10", "offset": "0"}),
         Ask("GET /api/projects/{project_id}", project),
         Ask(
             "POST /api/projects",
@@ -202,12 +227,24 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         ),
         Ask("PUT /api/projects/{project_id}", project, body={"name": "new", "description": "text", "tags": ["tag"]}),
         Ask("DELETE /api/projects/{project_id}", {"project_id": ids["empty project"]}),
+        Ask(
+            "POST /api/projects/{project_id}/move",
+            {"project_id": ids["empty project"]},
+            body={"targetProjectId": ids["project"]},
+        ),
+        Ask("GET /api/policies", query={"projectId": ids["project"]}),
+        Ask("PUT /api/policies", body={"projectId": ids["project"], "maxTtl": "1-h", "requiresApprovalDefault": False}),
         Ask("GET /api/credentials", query=organization),
         Ask("POST /api/credentials", body={"name": "new", "type": "VAULT_OIDC", "value": vault, **organization}),
         Ask(
             "POST /api/credentials",
             body={"name": "new", "type": "VAULT_OIDC", "value": vault, "projectId": ids["project"]},
             about="of a project",
+        ),
+        Ask(
+            "POST /api/credentials",
+            body={"name": "new", "type": "OCI_API_KEY_FOR_DEPLOYMENT", "value": _ORACLE, **organization},
+            about="with a secret",
         ),
         Ask(
             "PATCH /api/credentials/{credential_id}",
@@ -224,9 +261,53 @@ def _management(ids: dict[str, str]) -> list[Ask]:
             "DELETE /api/credentials/deployment/{credential_id}/project/{project_id}",
             {"credential_id": ids["assigned"], **project},
         ),
+        *_templates(ids),
+        *_variables(ids),
+        Ask(
+            "POST /api/runners/join-tokens", body={**organization, "pool": "default", "uses": 1, "lifetimeSeconds": 60}
+        ),
+        Ask("GET /api/runners", query=organization),
+        Ask("DELETE /api/runners/{runner_id}", {"runner_id": ids["runner"]}),
+        Ask("GET /api/audit-events", query=organization),
+    ]
+
+
+def _templates(ids: dict[str, str]) -> list[Ask]:
+    organization = {"organizationId": ids["organization"]}
+    project = {"project_id": ids["project"]}
+    commands = {"commands": ["true"], "planCommands": ["true"], "destroyCommands": ["true"]}
+    shell = {"name": "new", "type": "shell", "description": "text", **commands}
+    code = {"name": "new", "type": "terraform", "repository": "https://git.example.com/code"}
+    again = {"times": 2, "errorRegex": "time.*out"}
+    kinds = ("GitLab", "GitLabEnterprise", "GitHubEnterprise", "BitbucketServer", "AzureDevOps", "TerragruntRunAll")
+    of_repository = {
+        **code,
+        "description": "text",
+        "revision": "main",
+        "path": "infra",
+        "retry": {"onDeploy": again, "onDestroy": again},
+        **{f"is{kind}": False for kind in (*kinds, "HelmRepository")},
+    }
+    texts = ("tokenId", "tokenName", "vcsConnectionId", "bitbucketClientKey", "fileName", "helmChartName")
+    versions = ("terraformVersion", "opentofuVersion", "terragruntVersion", "terragruntTfBinary", "ansibleVersion")
+    with_ids = {
+        **code,
+        "sshKeys": [{"id": "text", "name": "text"}],
+        "githubInstallationId": 7,
+        **dict.fromkeys((*texts, *versions), "text"),
+    }
+    return [
         Ask("GET /api/blueprints", query={**organization, "name": "template"}),
+        Ask(
+            "GET /api/blueprints",
+            query={"projectId": ids["project"], "limit": "1", "offset": "0"},
+            about="of a project",
+        ),
+        Ask("GET /api/blueprints/variables-from-repository"),
         Ask("GET /api/blueprints/{template_id}", {"template_id": ids["template"]}),
         Ask("POST /api/blueprints", body={**shell, **organization}),
+        Ask("POST /api/blueprints", body={**of_repository, **organization}, about="of a repository"),
+        Ask("POST /api/blueprints", body={**with_ids, **organization}, about="with env0's ids"),
         Ask("PUT /api/blueprints/{template_id}", {"template_id": ids["template"]}, body=shell),
         Ask("DELETE /api/blueprints/{template_id}", {"template_id": ids["template"]}),
         Ask(
@@ -237,12 +318,6 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask(
             "DELETE /api/blueprints/{template_id}/projects/{project_id}", {"template_id": ids["detachable"], **project}
         ),
-        *_variables(ids),
-        Ask(
-            "POST /api/runners/join-tokens", body={**organization, "pool": "default", "uses": 1, "lifetimeSeconds": 60}
-        ),
-        Ask("GET /api/runners", query=organization),
-        Ask("DELETE /api/runners/{runner_id}", {"runner_id": ids["runner"]}),
     ]
 
 
@@ -270,17 +345,25 @@ def _variables(ids: dict[str, str]) -> list[Ask]:
             "isReadonly": False,
             "isRequired": False,
             "description": "text",
+            "regex": ".*",
+            "schema": {"type": "string", "enum": ["text"], "format": "JSON"},
         }
         one = {"variable_id": ids[f"{scope} variable"]}
         found.append(Ask("POST /api/configuration", body=[variable], about=scope))
+        known = {**variable, "id": ids[f"{scope} variable"]}
+        found.append(Ask("POST /api/configuration", body=[known], about=f"{scope}, by id"))
         found.append(Ask("GET /api/configuration/{variable_id}", one, about=scope))
         found.append(Ask("DELETE /api/configuration/{variable_id}", one, about=scope))
+    found.append(Ask("GET /api/configuration-sets", query=organization))
+    one = {"environment_id": ids["environment"]}
+    found.append(Ask("GET /api/configuration-sets/assignments/environment/{environment_id}", one))
     return found
 
 
 def _environments(ids: dict[str, str]) -> list[Ask]:
     organization = {"organizationId": ids["organization"]}
     environment = {"environment_id": ids["environment"]}
+    other = {"environment_id": ids["other environment"]}
     changes = [{"name": "NEW", "value": "text", "type": 0, "isSensitive": True}]
     deploy = {
         "blueprintId": ids["template"],
@@ -289,6 +372,29 @@ def _environments(ids: dict[str, str]) -> list[Ask]:
         "configurationChanges": changes,
         "userRequiresApproval": False,
         "runnerPool": "default",
+        "triggerName": "user",
+    }
+    settings = {
+        "name": "new",
+        "requiresApproval": False,
+        "continuousDeployment": False,
+        "pullRequestPlanDeployments": False,
+        "autoDeployOnPathChangesOnly": True,
+        "autoDeployByCustomGlob": "*.tf",
+        "vcsCommandsAlias": "text",
+        "vcsPrCommentsEnabled": True,
+        "terragruntWorkingDirectory": "text",
+        "isRemoteBackend": False,
+        "isRemoteApplyEnabled": False,
+    }
+    create = {
+        "name": "new",
+        "projectId": ids["project"],
+        "requiresApproval": False,
+        "workspaceName": "new",
+        "configurationChanges": changes,
+        "preventAutoDeploy": True,
+        "k8sNamespace": "text",
     }
     return [
         Ask(
@@ -298,21 +404,45 @@ def _environments(ids: dict[str, str]) -> list[Ask]:
         ),
         Ask("GET /api/environments", query=organization),
         Ask("GET /api/environments/{environment_id}", environment),
+        Ask("POST /api/environments", body={**create, "deployRequest": deploy}),
         Ask(
-            "POST /api/environments",
+            "POST /api/environments/without-template",
             body={
-                "name": "new",
-                "projectId": ids["project"],
-                "deployRequest": deploy,
-                "workspaceName": "new",
-                "configurationChanges": changes,
-                "requiresApproval": False,
-                "preventAutoDeploy": True,
+                **create,
+                "type": "shell",
+                "commands": ["true"],
+                "description": "text",
+                "deployRequest": {"comment": "text"},
             },
         ),
+        Ask("PUT /api/environments/{environment_id}", environment, body=settings),
+        Ask(
+            "PUT /api/environments/{environment_id}",
+            environment,
+            body={"isArchived": True},
+            about="to archive it",
+        ),
+        Ask("PUT /api/environments/{environment_id}/ttl", environment, body={"type": "HOURS", "value": "1"}),
+        Ask("POST /api/environments/{environment_id}/move", other, body={"projectId": ids["home"]}),
         Ask("POST /api/environments/{environment_id}/deployments", environment, body=deploy),
+        Ask(
+            "POST /api/environments/{environment_id}/deployments",
+            environment,
+            body={"comment": "text"},
+            about="as it is",
+        ),
+        Ask("POST /api/environments/{environment_id}/destroy", environment, body={"comment": "text"}),
         Ask("GET /api/environments/{environment_id}/deployments", environment),
+        Ask("GET /api/scheduling/environments/{environment_id}", environment),
+        Ask("PUT /api/scheduling/environments/{environment_id}", environment, body={"deploy": {"enabled": False}}),
+        Ask("GET /api/scheduling/drift-detection/environments/{environment_id}", environment),
+        Ask(
+            "PATCH /api/scheduling/drift-detection/environments/{environment_id}",
+            environment,
+            body={"enabled": False},
+        ),
         Ask("GET /api/environments/deployments/{deployment_id}", {"deployment_id": ids["queued"]}),
+        Ask("PUT /api/environments/deployments/{deployment_id}", {"deployment_id": ids["waiting"]}),
         Ask("PUT /api/environments/deployments/{deployment_id}/cancel", {"deployment_id": ids["queued"]}),
         Ask("POST /api/environments/deployments/{deployment_id}/abort", {"deployment_id": ids["running"]}),
         Ask("GET /api/deployments/{deployment_id}/steps", {"deployment_id": ids["running"]}),
@@ -327,7 +457,7 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
     token = {"fencingToken": things.lease.fencing_token}
     lease = {"lease_id": ids["lease"]}
     headers = {**bearer(things.runner.key), "Runpass-Lease-Secret": things.lease.lease_secret.reveal()}
-    registration = {"name": "new", "version": "1", "protocol": 1, "isolation": "uid", "capacity": 1}
+    registration = {"name": "new", "version": "1", "protocol": 2, "isolation": "uid", "capacity": 1}
     step = {"name": "run", "order": 1, "status": "IN_PROGRESS", "startedAt": AT}
     event = {"step": "run", "number": 1, "at": AT, "level": "info", "message": "text"}
     refusal = {"code": "x", "reason": "text", "vaultError": "text", "hint": "text"}

@@ -15,7 +15,8 @@ from runpass.server.db.engine import Database, open_database
 from runpass.server.db.schema.deployments import deployments
 from runpass.server.db.schema.issuer import signing_keys
 from runpass.server.db.schema.variables import variables
-from runpass.server.deployments.run_leases import inputs_of
+from runpass.server.deployments.inputs import inputs_of
+from runpass.server.deployments.store import sealed_inputs
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.ring import open_ring
 from runpass.server.issuer.store import insert_key
@@ -70,7 +71,9 @@ def test_a_row_with_another_id_does_not_open(tenant: Tenant, world: World):
 
 def test_a_sealed_value_moved_to_another_column_does_not_open(tenant: Tenant, world: World):
     deployment = tenant.queue(tenant.somewhere_to_deploy()[1])
-    replace_column(world.database, variables, sensitive(tenant), value_sealed=deployment.inputs_sealed)
+    with world.database.read() as tx:
+        sealed = sealed_inputs(tx, deployment.id)
+    replace_column(world.database, variables, sensitive(tenant), value_sealed=sealed)
     with pytest.raises(CorruptColumn):
         read_variables(world, tenant)
 
@@ -78,10 +81,12 @@ def test_a_sealed_value_moved_to_another_column_does_not_open(tenant: Tenant, wo
 def test_the_inputs_of_one_deployment_do_not_open_as_anothers(tenant: Tenant, world: World):
     _, environment = tenant.somewhere_to_deploy()
     one, other = tenant.queue(environment), tenant.queue(environment)
-    assert inputs_of(world.cipher, one).run.deployment_id == one.id
-    other_inputs = {name: getattr(other, name) for name in other.__slots__} | {"inputs_sealed": one.inputs_sealed}
-    with pytest.raises(CorruptColumn):
-        inputs_of(world.cipher, type(other)(**other_inputs))
+    with world.database.write() as tx:
+        assert inputs_of(tx, world.cipher, one).run.deployment_id == one.id
+        moved = {"inputs_sealed": sealed_inputs(tx, one.id)}
+        tx.execute(update(deployments).where(deployments.c.id == other.id).values(**moved))
+    with pytest.raises(CorruptColumn), world.database.read() as tx:
+        inputs_of(tx, world.cipher, other)
 
 
 def test_any_changed_byte_is_noticed(tenant: Tenant, world: World):

@@ -4,14 +4,16 @@ from datetime import timedelta
 
 import pytest
 
-from factories import Tenant, World
+from factories import Tenant, World, vault_oidc
 from runpass.errors import Conflict, InvalidInput
-from runpass.protocol.run_lease import RunLease
+from runpass.protocol.run_lease import Command, RunLease
 from runpass.server.deployments import store
+from runpass.server.deployments.handing import OIDC_TAG
+from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.model import Inputs
-from runpass.server.deployments.queue import OIDC_TAG, DeployRequest
-from runpass.server.deployments.run_leases import inputs_of, take
-from runpass.server.templates.store import detach, update_template
+from runpass.server.deployments.queue import DeployRequest
+from runpass.server.deployments.run_leases import take
+from runpass.server.templates.store import change_template, detach
 from runpass.server.tenancy.environment_store import get_environment, update_environment
 from runpass.server.tenancy.model import Environment, Project
 from runpass.server.variables.inheritance import places, resolve
@@ -20,7 +22,9 @@ from runpass.server.variables.store import delete_variable, list_variables
 
 
 def queued(tenant: Tenant, environment: Environment) -> Inputs:
-    return inputs_of(tenant.world.cipher, tenant.queue(environment))
+    deployment = tenant.queue(environment)
+    with tenant.world.database.read() as tx:
+        return inputs_of(tx, tenant.world.cipher, deployment)
 
 
 def given(inputs: Inputs | RunLease) -> dict[str, str]:
@@ -68,11 +72,11 @@ def test_a_sensitive_value_replaces_a_plain_one_and_says_so(tenant: Tenant):
     assert (variable.value.reveal(), variable.sensitive) == ("hidden", True)
 
 
-def test_terraform_variables_are_not_handed_to_the_commands(tenant: Tenant):
+def test_terraform_variables_are_handed_under_terraforms_name(tenant: Tenant):
     _, leaf, environment = nested(tenant)
     tenant.variable(VariableScope.PROJECT, leaf.id, "NAME", "terraform", type=1)
     tenant.variable(VariableScope.GLOBAL, tenant.id, "NAME", "environment", type=0)
-    assert given(queued(tenant, environment)) == {"NAME": "environment"}
+    assert given(queued(tenant, environment)) == {"NAME": "environment", "TF_VAR_NAME": "terraform"}
 
 
 def test_what_was_decided_when_it_was_queued_stays_so(tenant: Tenant, world: World):
@@ -86,7 +90,7 @@ def test_what_was_decided_when_it_was_queued_stays_so(tenant: Tenant, world: Wor
     tenant.variable(VariableScope.PROJECT, project.id, "NAME", "second")
     tenant.variable(VariableScope.PROJECT, project.id, "LATER", "x")
     with world.database.write() as tx:
-        update_template(tx, template.id, {"source": {"commands": ["second"]}, "name": "renamed"}, world.clock.now())
+        change_template(tx, template, {"source": {"commands": ["second"]}, "name": "renamed"}, world.clock.now())
         update_environment(tx, environment.id, {"name": "renamed"}, world.clock.now())
         delete_variable(tx, kept.id)
     lease = take(world.rules, tenant.runner())
@@ -94,7 +98,7 @@ def test_what_was_decided_when_it_was_queued_stays_so(tenant: Tenant, world: Wor
     assert lease is not None
     assert lease.run.deployment_id == deployment.id
     assert given(lease) == {"NAME": "first"}
-    assert lease.commands == ("first",)
+    assert lease.commands == (Command(step="shell:1", script="first"),)
     assert (lease.run.template_name, lease.run.environment_name) == ("template", "environment")
 
 
@@ -105,7 +109,7 @@ def test_credentials_are_those_assigned_when_the_run_starts(tenant: Tenant, worl
     tenant.assign(late, project)
     lease = take(world.rules, tenant.runner())
     assert lease is not None
-    assert [(item.credential_id, item.value) for item in lease.credentials] == [(late.id, late.value)]
+    assert [(item.credential_id, item.value) for item in lease.credentials] == [(late.id, vault_oidc(namespace="team"))]
     assert lease.identity
 
 
@@ -172,7 +176,7 @@ def test_only_a_template_of_the_project_or_of_one_above_it_can_run(tenant: Tenan
     with pytest.raises(InvalidInput):
         tenant.queue(environment)
     with world.database.write() as tx:
-        update_template(tx, of_root.id, {"is_deleted": True}, world.clock.now())
+        change_template(tx, of_root, {"is_deleted": True}, world.clock.now())
     with pytest.raises(InvalidInput):
         tenant.queue(environment, DeployRequest(of_root.id))
 

@@ -8,12 +8,12 @@ from runpass.errors import Conflict, InvalidInput
 from runpass.ids import EnvironmentId, new_id
 from runpass.server.db.schema.variables import variables
 from runpass.server.deployments import store
+from runpass.server.deployments.handing import MAX_VARIABLE_BYTES, MAX_VARIABLES_BYTES
 from runpass.server.deployments.model import DeploymentStatus
-from runpass.server.deployments.queue import MAX_VARIABLE_BYTES, MAX_VARIABLES_BYTES
 from runpass.server.deployments.run_leases import take
 from runpass.server.deployments.store import latest_deployments, latest_query
 from runpass.server.tenancy.model import Project
-from runpass.server.tenancy.store import delete_project, update_organization
+from runpass.server.tenancy.tree_store import delete_project
 from runpass.server.variables.model import VariableScope
 from runpass.server.variables.saving import MOST_VARIABLES
 
@@ -67,9 +67,8 @@ def test_variables_that_are_too_long_together_are_refused_when_queued(tenant: Te
         tenant.queue(environment)
 
 
-def permit(world: World, tenant: Tenant, *, clear_text: bool) -> None:
-    with world.database.write() as tx:
-        update_organization(tx, tenant.id, {"allow_clear_text_vault": clear_text}, world.clock.now())
+def permit(tenant: Tenant, *, clear_text: bool) -> None:
+    tenant.set_organization(allow_clear_text_vault=clear_text)
 
 
 def test_a_credential_in_clear_text_counts_only_while_the_policy_permits_it(tenant: Tenant, world: World):
@@ -77,9 +76,9 @@ def test_a_credential_in_clear_text_counts_only_while_the_policy_permits_it(tena
     tenant.assign(tenant.credential(name="in the clear", address=CLEAR), project)
     with pytest.raises(Conflict, match=r"the credential in the clear .* allowClearTextVault"):
         tenant.queue(environment)
-    permit(world, tenant, clear_text=True)
+    permit(tenant, clear_text=True)
     refused, following = tenant.queue(environment), tenant.queue(environment)
-    permit(world, tenant, clear_text=False)
+    permit(tenant, clear_text=False)
 
     elsewhere = tenant.project("elsewhere")
     good = tenant.queue(tenant.environment(elsewhere, tenant.template(elsewhere)))
@@ -130,18 +129,9 @@ def test_a_deleted_project_takes_its_own_variables_along(tenant: Tenant, world: 
         tenant.variable(VariableScope.PROJECT, place.id, "SEALED", "value", is_sensitive=True)
     tenant.variable(VariableScope.GLOBAL, tenant.id, "NAME", "value")
     with world.database.write() as tx:
-        delete_project(tx, project.id)
+        delete_project(tx, project, world.clock.now())
     assert left(world, project) == 0
     assert left(world, other) == 2
-
-
-def test_a_project_that_stays_keeps_its_variables(tenant: Tenant, world: World):
-    parent = tenant.project()
-    tenant.project("child", parent)
-    tenant.variable(VariableScope.PROJECT, parent.id, "NAME", "value")
-    with pytest.raises(Conflict), world.database.write() as tx:
-        delete_project(tx, parent.id)
-    assert left(world, parent) == 1
 
 
 def left(world: World, project: Project) -> int:

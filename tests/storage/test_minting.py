@@ -23,7 +23,6 @@ from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Project
-from runpass.server.tenancy.store import update_organization
 
 ISSUER = "https://id.example.com/"
 
@@ -76,8 +75,7 @@ def test_a_credential_in_clear_text_gets_no_token_once_the_policy_is_taken_back(
     tenant: Tenant, world: World, passport: Passport
 ):
     def permit(*, clear_text: bool) -> None:
-        with world.database.write() as tx:
-            update_organization(tx, tenant.id, {"allow_clear_text_vault": clear_text}, world.clock.now())
+        tenant.set_organization(allow_clear_text_vault=clear_text)
 
     permit(clear_text=True)
     project, runner, lease = taken(tenant)
@@ -140,8 +138,7 @@ def test_a_job_without_credentials_gets_a_token_only_if_the_organization_says_so
     assert not lease.identity
     with pytest.raises(Forbidden):
         passport.issue(holder(runner, lease), ForJob())
-    with tenant.world.database.write() as tx:
-        update_organization(tx, tenant.id, {"enable_oidc": True}, tenant.world.clock.now())
+    tenant.set_organization(enable_oidc=True)
     assert claims(passport.issue(holder(runner, lease), ForJob()))["organizationId"] == str(tenant.id)
 
 

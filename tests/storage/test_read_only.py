@@ -31,7 +31,7 @@ def header(tenant: Tenant, secret: str) -> str:
 def test_writing_is_unavailable(tenant: Tenant, world: World, request: pytest.FixtureRequest):
     request.getfixturevalue("read_only")
     with pytest.raises(Unavailable), world.database.write() as tx:
-        update_organization(tx, tenant.id, {"description": "new"}, world.clock.now())
+        update_organization(tx, tenant.organization, {"description": "new"}, world.clock.now())
 
 
 def test_a_key_signs_in_although_its_use_cannot_be_noted(tenant: Tenant, world: World, request: pytest.FixtureRequest):

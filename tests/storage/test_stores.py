@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import StatementError
 
 from factories import MovingClock, Tenant, World
-from runpass.ids import ProjectId, new_id
+from runpass.ids import new_id
 from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
 from runpass.server.access import store as access_store
 from runpass.server.access.api_keys import KeyRequest, create_api_key
@@ -18,6 +18,7 @@ from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials import store as credential_store
 from runpass.server.db.engine import Database
 from runpass.server.db.schema.audit import audit_events
+from runpass.server.db.schema.tenancy import projects
 from runpass.server.deployments import lease_store, log_store
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.run_leases import take
@@ -27,8 +28,10 @@ from runpass.server.issuer.ring import open_ring
 from runpass.server.runners import store as runner_store
 from runpass.server.templates import store as template_store
 from runpass.server.tenancy import environment_store, store
+from runpass.server.tenancy.environment_store import Wanted as In
+from runpass.server.tenancy.tree_store import delete_project
 from runpass.server.variables import store as variable_store
-from runpass.server.variables.model import VariableScope
+from runpass.server.variables.model import Details, ValueSchema, VariableScope
 
 
 def test_an_organization_is_found_by_id_and_by_name(tenant: Tenant, database: Database):
@@ -41,7 +44,9 @@ def test_an_organization_is_found_by_id_and_by_name(tenant: Tenant, database: Da
 def test_an_organization_keeps_its_policies(tenant: Tenant, database: Database, clock: MovingClock):
     clock.advance(timedelta(minutes=1))
     with database.write() as tx:
-        store.update_organization(tx, tenant.id, {"enable_oidc": True, "policies": {"max_ttl": "1-h"}}, clock.now())
+        store.update_organization(
+            tx, tenant.organization, {"enable_oidc": True, "policies": {"max_ttl": "1-h"}}, clock.now()
+        )
     expected = replace(tenant.organization, enable_oidc=True, policies={"max_ttl": "1-h"}, updated_at=clock.now())
     with database.read() as tx:
         assert store.get_organization(tx, tenant.id) == expected
@@ -60,10 +65,14 @@ def test_a_project_comes_back_with_the_path_from_its_root(tenant: Tenant, databa
 def test_a_project_changes_and_goes(tenant: Tenant, database: Database, clock: MovingClock):
     project = tenant.project()
     with database.write() as tx:
-        store.update_project(tx, project.id, {"name": "renamed", "tags": []}, clock.now())
-        assert store.get_project(tx, tenant.id, project.id) == replace(project, name="renamed", tags=())
-        store.delete_project(tx, project.id)
+        changed = store.change_project(tx, project, {"name": "renamed", "tags": []}, clock.now())
+        assert changed == replace(project, name="renamed", tags=(), updated_at=changed.updated_at)
+        assert store.get_project(tx, tenant.id, project.id) == changed
+        delete_project(tx, changed, clock.now())
         assert store.get_project(tx, tenant.id, project.id) is None
+        gone = store.get_project(tx, tenant.id, project.id, deleted=True)
+        assert gone is not None
+        assert (gone.path, gone.deleted_at) == (project.path, clock.now())
 
 
 def test_an_environment_comes_back_and_changes(tenant: Tenant, database: Database, clock: MovingClock):
@@ -71,8 +80,8 @@ def test_an_environment_comes_back_and_changes(tenant: Tenant, database: Databas
     with database.write() as tx:
         assert environment_store.get_environment(tx, tenant.id, environment.id) == environment
         environment_store.update_environment(tx, environment.id, {"is_archived": True}, clock.now())
-        changed = replace(environment, is_archived=True)
-        assert environment_store.list_environments(tx, tenant.id, [project.id], limit=10) == [changed]
+        changed = replace(environment, is_archived=True, updated_at=environment.updated_at + timedelta(microseconds=1))
+        assert environment_store.list_environments(tx, tenant.id, In(project.id), limit=10) == [changed]
 
 
 def test_pages_of_environments_hold_only_those_of_the_projects_asked_for(tenant: Tenant, database: Database):
@@ -80,10 +89,11 @@ def test_pages_of_environments_hold_only_those_of_the_projects_asked_for(tenant:
     made = [tenant.environment(unseen if n % 2 == 0 else seen, None, f"e{n}") for n in range(6)]
     wanted = [item for item in made if item.project_id == seen.id]
     with database.read() as tx:
-        first = environment_store.list_environments(tx, tenant.id, [seen.id], limit=2)
-        second = environment_store.list_environments(tx, tenant.id, [seen.id], limit=2, offset=2)
-        named = environment_store.list_environments(tx, tenant.id, [seen.id], name="e3", limit=2)
-        none = environment_store.list_environments(tx, tenant.id, [], limit=2)
+        first = environment_store.list_environments(tx, tenant.id, In(seen.id), limit=2)
+        second = environment_store.list_environments(tx, tenant.id, In(seen.id), limit=2, offset=2)
+        named = environment_store.list_environments(tx, tenant.id, In(seen.id, name="e3"), limit=2)
+        nowhere = In(visible=projects.c.hierarchy == str(new_id()))
+        none = environment_store.list_environments(tx, tenant.id, nowhere, limit=2)
     assert [*first, *second] == wanted
     assert [item.name for item in named] == ["e3"]
     assert none == []
@@ -105,9 +115,10 @@ def test_a_template_is_attached_once_and_detached_once(tenant: Tenant, database:
 def test_a_deleted_template_is_not_listed_but_still_answers(tenant: Tenant, database: Database, clock: MovingClock):
     template = tenant.template()
     with database.write() as tx:
-        template_store.update_template(tx, template.id, {"is_deleted": True}, clock.now())
+        changed_at = template_store.change_template(tx, template, {"is_deleted": True}, clock.now())
         assert template_store.list_templates(tx, tenant.id) == []
-        assert template_store.get_template(tx, tenant.id, template.id) == replace(template, is_deleted=True)
+        deleted = replace(template, is_deleted=True, updated_at=changed_at)
+        assert template_store.get_template(tx, tenant.id, template.id) == deleted
 
 
 def test_a_credential_comes_back_as_the_very_class_it_was_parsed_into(tenant: Tenant, database: Database):
@@ -134,8 +145,8 @@ def test_a_credential_goes_with_its_assignments(tenant: Tenant, database: Databa
 @pytest.mark.parametrize("is_sensitive", [True, False])
 def test_a_variable_comes_back_with_its_value(tenant: Tenant, world: World, is_sensitive: bool):  # noqa: FBT001
     place = (VariableScope.GLOBAL, tenant.id)
-    extra = {"description": "d", "is_readonly": True}
-    made = tenant.variable(*place, "NAME", "wert äöü\n", is_sensitive=is_sensitive, type=1, extra=extra)
+    details = Details(description="d", is_readonly=True, regex=".*", value_schema=ValueSchema(type="string", enum=()))
+    made = tenant.variable(*place, "NAME", "wert äöü", is_sensitive=is_sensitive, type=1, details=details)
     with world.database.read() as tx:
         assert variable_store.get_variable(tx, world.cipher, tenant.id, made.id) == made
         assert variable_store.list_variables(tx, world.cipher, tenant.id, [place]) == [made]
@@ -152,7 +163,7 @@ def test_a_variable_that_becomes_sensitive_leaves_no_clear_value(tenant: Tenant,
 
 
 def test_an_api_key_is_found_with_the_digest_of_its_secret(tenant: Tenant, database: Database, clock: MovingClock):
-    roles = {ProjectId(new_id()): ProjectRole.DEPLOYER}
+    roles = {tenant.project().id: ProjectRole.DEPLOYER}
     with database.write() as tx:
         wanted = KeyRequest(tenant.id, "ci", OrganizationRole.USER, roles)
         made = create_api_key(tx, wanted, by="test", clock=clock)
@@ -303,7 +314,7 @@ def test_one_tenants_store_never_gives_what_is_anothers(world: World):
         ]
         lists = [
             store.list_projects(tx, ours.id),
-            environment_store.list_environments(tx, ours.id, [project.id], limit=9),
+            environment_store.list_environments(tx, ours.id, In(project.id), limit=9),
             template_store.list_templates(tx, ours.id),
             credential_store.list_credentials(tx, ours.id),
             runner_store.list_runners(tx, ours.id),

@@ -27,6 +27,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         max_body_bytes=4_194_304,
         long_poll_seconds=0,
         lease_seconds=600,
+        rate_limit_requests=0,
+        failed_login_limit=0,
     )
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     parts = open_parts(settings)

@@ -1,5 +1,6 @@
 """Everything that a caller may send has a largest size: no list, object or text without one, at any depth."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -8,6 +9,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic import BaseModel, TypeAdapter
 from starlette.routing import Mount
 
+from runpass.cli.programs import openapi_json
 from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registration
 from runpass.protocol.reports import Finish, Report
@@ -55,6 +57,19 @@ def test_every_body_of_the_management_api_is_bounded(server: Server):
     found = list(bodies(server.app.routes))
     assert len(found) > 12
     assert [place for body in found for place in of_type(body)] == []
+
+
+def test_every_parameter_of_the_management_api_is_bounded():
+    document = json.loads(openapi_json())
+    found = [
+        (f"{method.upper()} {path} {parameter['name']}", parameter["schema"])
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        for parameter in operation.get("parameters", ())
+    ]
+    assert len(found) > 40
+    definitions = document["components"]["schemas"]
+    assert [place for name, schema in found for place in unbounded(schema, definitions, name)] == []
 
 
 @pytest.mark.parametrize("message", sorted(OF_RUNNERS, key=lambda kind: kind.__name__))

@@ -16,13 +16,8 @@ ROLES_FILE = HERE / "roles.txt"
 ROLES = ("Admin", "User", "project Admin", "project Deployer", "project Planner", "project Viewer")
 RUNNER_DOOR = "/runner/v1/"
 
-NOT_REFUSED = {
-    ("POST /api/api-keys", "body.permissions.projectsPermissions.0.projectId"): (
-        "Roles are asked about an organization's own projects only, so one on somebody else's gives nothing:"
-        " `test_a_role_on_somebody_elses_project_gives_nothing`. `access` knows no projects to compare with."
-    ),
-}
-"""Places where another tenant's id is taken, and why that is harmless."""
+NOT_OFFERED = {"GET /api/blueprints/variables-from-repository"}
+"""Routes that env0 has and that answer 501 with a sentence."""
 
 
 def test_there_is_a_valid_request_for_every_route(server: Server):
@@ -74,7 +69,7 @@ def test_every_valid_request_of_an_admin_gets_a_good_answer(server: Server):
     for ask in asks(server.ours):
         server.restore()
         answer = ask.send(server.client, None if RUNNER_DOOR in ask.route else admin)
-        if not answer.is_success:
+        if not answer.is_success and (ask.route not in NOT_OFFERED or answer.status_code != 501):
             bad.append((ask.route, answer.status_code, answer.text))
     assert bad == []
 
@@ -100,8 +95,6 @@ def test_another_tenants_ids_are_as_unknown_as_ids_that_do_not_exist(server: Ser
         unknown = with_another_id(ask, server.ours.ids, lambda _: str(uuid4()))
         for (place, foreign), (_, made_up) in zip(theirs, unknown, strict=True):
             places += 1
-            if (ask.route, place) in NOT_REFUSED:
-                continue
             headers = None if RUNNER_DOOR in ask.route else admin
             answers = [item.send(server.client, headers) for item in (foreign, made_up)]
             said = [{**item.json(), "requestId": ""} for item in answers if item.content]
@@ -111,22 +104,6 @@ def test_another_tenants_ids_are_as_unknown_as_ids_that_do_not_exist(server: Ser
                 wrong.append((ask.route, place, [item.status_code for item in answers], said))
     assert wrong == []
     assert places > 70
-
-
-def test_a_role_on_somebody_elses_project_gives_nothing(server: Server):
-    admin = basic(server.ours.callers["Admin"])
-    roles = [{"projectId": str(server.theirs.ids["project"]), "projectRole": "Admin"}]
-    body = {
-        "name": "greedy",
-        "organizationId": str(server.ours.ids["organization"]),
-        "permissions": {"organizationRole": "User", "projectsPermissions": roles},
-    }
-    made = server.client.post("/api/api-keys", json=body, headers=admin).json()
-    greedy = {"auth": (made["apiKeyId"], made["apiKeySecret"])}
-    for name, path in (("project", "projects"), ("environment", "environments")):
-        assert server.client.get(f"/api/{path}/{server.theirs.ids[name]}", **greedy).status_code == 404
-    own = server.client.get("/api/projects", params={"organizationId": body["organizationId"]}, **greedy)
-    assert own.json() == []
 
 
 def test_what_each_role_may_do_is_exactly_what_the_table_says(server: Server):

@@ -39,6 +39,10 @@ def test_the_organization_is_shown_and_its_policies_change_one_by_one(run, liste
     assert listed("organization", "policy", "--allow-clear-text-vault")["enableOidc"] is True
     changed = listed("organization", "policy", "--no-enable-oidc", "--no-allow-clear-text-vault")
     assert (changed["enableOidc"], changed["allowClearTextVault"]) == (False, False)
+    changed = listed("organization", "policy", "--max-ttl", "1-w", "--default-ttl", "1-d", "--requires-approval")
+    assert (changed["maxTtl"], changed["defaultTtl"], changed["requiresApproval"]) == ("1-w", "1-d", True)
+    changed = listed("organization", "policy", "--max-ttl", "none", "--default-ttl", "none", "--no-requires-approval")
+    assert (changed["maxTtl"], changed["defaultTtl"], changed["requiresApproval"]) == (None, None, False)
     assert "acme" in run("organization", "show").stdout
     assert "which policy" in run("organization", "policy", code=exits.USAGE).stderr
 
@@ -55,6 +59,21 @@ def test_projects_are_made_below_one_another_listed_and_deleted(run, made, liste
     run("project", "delete", child_id)
     run("project", "delete", parent)
     assert parent_id not in {item["id"] for item in listed("project", "list")}
+
+
+def test_a_project_is_moved_archived_and_taken_back(run, made, listed, named):
+    first, second, below = named("first"), named("second"), named("below")
+    ids = {name: made("project", "create", "--name", name) for name in (first, second)}
+    ids[below] = made("project", "create", "--name", below, "--parent", first)
+    moved = listed("project", "move", below, "--to", second)
+    assert moved["hierarchy"] == f"{ids[second]}|{ids[below]}"
+    assert listed("project", "move", below, "--to-root")["parentProjectId"] is None
+    assert "say where to" in run("project", "move", below, code=exits.USAGE).stderr
+    run("project", "archive", second)
+    assert {item["id"]: item["isArchived"] for item in listed("project", "list")}[ids[second]] is True
+    assert "archived" in run("project", "move", below, "--to", second, code=exits.CONFLICT).stderr
+    run("project", "unarchive", second)
+    assert listed("project", "move", below, "--to", second)["parentProjectId"] == ids[second]
 
 
 def test_credentials_are_made_assigned_changed_and_deleted(run, made, listed, named):
@@ -94,6 +113,27 @@ def test_templates_are_made_attached_detached_and_deleted(run, made, listed, nam
     run("template", "detach", template, project)
     run("template", "delete", name)
     assert template not in {item["id"] for item in listed("template", "list")}
+
+
+def test_a_template_has_its_code_in_a_repository(run, made, listed, named):
+    name, where = named("code"), "https://git.example.com/team/code.git"
+    code = ("--type", "opentofu", "--repository", where, "--revision", "v1", "--path", "/infra")
+    template = made("template", "create", "--name", name, *code)
+    found = next(item for item in listed("template", "list") if item["id"] == template)
+    assert [found[field] for field in ("type", "repository", "revision", "path")] == ["opentofu", where, "v1", "infra"]
+    assert f"{where} infra" in run("template", "list").stdout
+    assert "repository: is required" in run("template", "create", "--name", name, "--type", "helm", code=2).output
+
+
+def test_a_variable_may_be_required_read_only_and_of_a_form(run, listed, named):
+    name = named("form").upper().replace("-", "_")
+    made = listed("variable", "set", name, "--value", "ab", "--read-only", "--required", "--regex", "[ab]+")
+    assert [made[field] for field in ("isReadonly", "isRequired", "regex")] == [True, True, "[ab]+"]
+    assert "environment, read-only, required" in run("variable", "list").stdout
+    assert (
+        "must match the whole regex" in run("variable", "set", name, "--value", "c", "--regex", "[ab]+", code=2).output
+    )
+    run("variable", "delete", name)
 
 
 def test_environments_are_made_shown_and_found_in_their_project(run, listed, environment):

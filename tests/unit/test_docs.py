@@ -9,6 +9,7 @@ import pytest
 from runpass.cli.settings import FILE_VARIABLE as CLIENT_FILE
 from runpass.cli.settings import ClientSettings
 from runpass.protocol import variable_names
+from runpass.runner.outputs import VARIABLE as OUTPUT_VARIABLE
 from runpass.runner.settings import FILE_VARIABLE as RUNNER_FILE
 from runpass.runner.settings import RunnerSettings
 from runpass.server.settings import FILE_VARIABLE as SERVER_FILE
@@ -22,6 +23,7 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SETTING = re.compile(r"\bRUNPASS_[A-Z][A-Z_]*[A-Z]\b")
 FILE_VARIABLES = {SERVER_FILE, RUNNER_FILE, CLIENT_FILE}
+OF_A_RUN = {OUTPUT_VARIABLE}
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -59,7 +61,7 @@ def test_every_link_leads_somewhere(page):
 @by_name
 def test_every_setting_that_is_mentioned_exists(page):
     models = (ServerSettings, RunnerSettings, ClientSettings)
-    known = {f"RUNPASS_{name.upper()}" for model in models for name in model.model_fields} | FILE_VARIABLES
+    known = {f"RUNPASS_{name.upper()}" for model in models for name in model.model_fields} | FILE_VARIABLES | OF_A_RUN
     assert set(SETTING.findall(page.read_text(encoding="utf-8"))) - known == set()
 
 

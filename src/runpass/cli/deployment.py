@@ -102,8 +102,16 @@ def wait(deployment: Which, *, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def approve(deployment: Which, *, as_json: AsJson = False) -> None:
+    """Approve the plan of a deployment that waits for it."""
+    with connected() as api:
+        changed = api.one("PUT", ROUTE, _id(deployment))
+    print_json(changed) if as_json else typer.echo(changed["status"])
+
+
+@app.command()
 def cancel(deployment: Which, *, as_json: AsJson = False) -> None:
-    """Cancel a deployment that no runner has taken yet."""
+    """Cancel a deployment that no runner has taken yet, or whose plan waits for an approval."""
     with connected() as api:
         changed = api.one("PUT", ROUTE, _id(deployment), "cancel")
     print_json(changed) if as_json else typer.echo(changed["status"])

@@ -24,6 +24,7 @@ CONFLICT: Final = 5
 NOT_REACHED: Final = 6
 VAULT: Final = 7
 NOT_SUCCESSFUL: Final = 8
+BROKEN_TRAIL: Final = 9
 INTERRUPTED: Final = 130
 
 MEANINGS: Final[tuple[tuple[int, str], ...]] = (
@@ -36,6 +37,7 @@ MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (NOT_REACHED, "The server could not be reached, is not ready, or answered something that is not its protocol."),
     (VAULT, "Something went wrong at the Vault."),
     (NOT_SUCCESSFUL, "The deployment that was waited for ended, and not with `SUCCESS`."),
+    (BROKEN_TRAIL, "The audit trail does not hold: an event was changed, is missing, or was put in."),
     (INTERRUPTED, "Interrupted with Ctrl-C."),
 )
 

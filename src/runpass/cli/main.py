@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from runpass.cli import (
     api_key,
+    audit,
     credential,
     deployment,
     environment,
@@ -90,6 +91,7 @@ for _name, _group in (
     ("join-token", runners.join_tokens),
     ("runners", runners.app),
     ("api-key", api_key.app),
+    ("audit", audit.app),
     ("vault", vault.app),
     ("settings", settings_command.app),
 ):

@@ -10,6 +10,9 @@ from runpass.cli.output import print_json, print_pairs
 from runpass.errors import InvalidInput
 
 app = typer.Typer(help="Show the organization and change its policies.")
+_NONE = "none"
+_MAX_TTL = "How long environments may live at most: 12-h, 3-d, 1-w, 1-M; none for no limit."
+_DEFAULT_TTL = "How long an environment lives whose request says nothing; none for no limit."
 
 
 @app.command()
@@ -35,11 +38,23 @@ def policy(
             help="Let credentials name an http:// Vault on another machine.",
         ),
     ] = None,
+    requires_approval: Annotated[
+        bool | None,
+        typer.Option("--requires-approval/--no-requires-approval", help="Let every plan wait for an approval."),
+    ] = None,
+    max_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_MAX_TTL)] = None,
+    default_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_DEFAULT_TTL)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change policies; what is left out stays as it is."""
-    wanted = {"enableOidc": enable_oidc, "allowClearTextVault": allow_clear_text_vault}
-    body = {name: value for name, value in wanted.items() if value is not None}
+    wanted = {
+        "enableOidc": enable_oidc,
+        "allowClearTextVault": allow_clear_text_vault,
+        "requiresApproval": requires_approval,
+        "maxTtl": max_ttl,
+        "defaultTtl": default_ttl,
+    }
+    body = {name: None if value == _NONE else value for name, value in wanted.items() if value is not None}
     if not body:
         raise InvalidInput("say which policy to change", hint="runpass organization policy --help")
     with connected() as api:
@@ -57,6 +72,9 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             "Role of this key": answer["role"],
             "Every job gets a token (enableOidc)": answer["enableOidc"],
             "http:// Vaults (allowClearTextVault)": answer["allowClearTextVault"],
+            "Every plan waits for an approval (requiresApproval)": answer["requiresApproval"],
+            "Longest life of an environment (maxTtl)": answer["maxTtl"],
+            "Life of an environment if nothing is said (defaultTtl)": answer["defaultTtl"],
             "Created": answer["createdAt"],
         }
     )

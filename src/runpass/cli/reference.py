@@ -1,5 +1,6 @@
 """The generated part of the reference documentation: `python -m runpass.cli.reference` writes it."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from enum import Enum
 from importlib import import_module
@@ -15,12 +16,16 @@ from pydantic_core import PydanticUndefined
 
 import runpass
 from runpass.cli import exits
+from runpass.cli.api_reference import api_reference
 from runpass.errors import RunpassError
 
 DIRECTORY: Final = Path(__file__).parents[3] / "docs" / "reference"
 _NOT_CLASSES: Final = (
     ("method_not_allowed", "405", "The route exists with another method."),
     ("http_error", "", "The HTTP layer itself refused the request."),
+    ("clear_text", "403", "The server has no certificate, and the request did not come through its proxy."),
+    ("address_too_long", "414", "Path and query together are longer than 8192 bytes."),
+    ("headers_too_large", "431", "The headers together are larger than 32768 bytes."),
     ("internal", "500", "Something went wrong in the server; its log has the request id."),
 )
 UNEXPECTED: Final = 500
@@ -36,6 +41,7 @@ def generated() -> dict[Path, str]:
         "permissions.md": _permissions(),
         "errors.md": _errors(),
         "cli.md": _cli(),
+        "api.md": _api(),
     }
     return {DIRECTORY / name: text for name, text in texts.items()}
 
@@ -222,6 +228,12 @@ def _needs(item: Any) -> str:
     if item.multiple:
         return "repeatable"
     return "" if item.default in {None, "", False} else f"`{item.default}`"
+
+
+def _api() -> str:
+    from runpass.cli.programs import openapi_json
+
+    return _joined(api_reference(json.loads(openapi_json()), _head, _table))
 
 
 def _head(title: str, intro: str) -> str:

@@ -1,7 +1,7 @@
 """Workload identity tokens: how a runner asks for one.
 
-There are two, and they are never the same token: the login token of one credential carries `credentialId` and stays
-in the runner; the job token is handed to the commands and never carries it.
+The login token of one credential carries `credentialId` and stays in the runner. The tokens of the job are handed to
+the commands and never carry it; there may be two of them, with different audiences.
 """
 
 from datetime import datetime
@@ -15,9 +15,11 @@ from runpass.secret import Secret
 
 
 class ForJob(Record):
-    """The token that the job itself holds as `ENV0_OIDC_TOKEN`."""
+    """A token that the job itself holds: `ENV0_OIDC_TOKEN`, and where a credential is `v2` `ENV0_VAULT_OIDC_TOKEN`."""
 
     kind: Literal["job"] = "job"
+    audience_format: Literal["v1", "v2"] = "v1"
+    """`v1`: the issuer's shared audience; `v2`: that of all Vaults."""
 
 
 class ForCredential(Record):

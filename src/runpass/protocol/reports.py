@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from runpass.protocol.outputs import OutputsText
 from runpass.protocol.wire import FencingToken, Moment, Record, Storable, Text
 
 SETUP_VAULT_STEP = "setup-oidc-vault"
@@ -97,3 +98,5 @@ class Finish(Record):
     error: Text | None = None
     failed_step: Annotated[str, Field(max_length=128), Storable] | None = None
     refusal: Refusal | None = None
+    outputs: OutputsText | None = None
+    """What the run gave back, as `protocol.outputs` spells it."""

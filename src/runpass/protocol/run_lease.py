@@ -9,8 +9,26 @@ from enum import StrEnum
 from uuid import UUID
 
 from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.reports import StepName
 from runpass.protocol.wire import FencingToken, Record
 from runpass.secret import Secret
+
+
+class Phase(StrEnum):
+    """What one lease of a deployment does; also the claim `phase` of its tokens."""
+
+    PLAN = "plan"
+    """Only the plan, which somebody is to approve."""
+    APPLY = "apply"
+    DESTROY = "destroy"
+    TASK = "task"
+
+
+class Command(Record):
+    """One step of a run: a script for `sh -e`, under the name that the log has for it."""
+
+    step: StepName
+    script: str
 
 
 class Variable(Record):
@@ -35,9 +53,15 @@ class RunFacts(Record):
     template_id: UUID
     template_name: str
     workspace_name: str
+    repository: str | None = None
     revision: str | None = None
     deployer_name: str | None = None
     deployer_email: str | None = None
+    deployer_id: UUID | None = None
+    reviewer_name: str | None = None
+    """Who approved the plan, once somebody has."""
+    reviewer_email: str | None = None
+    reviewer_id: UUID | None = None
 
 
 class RunLease(Record):
@@ -49,11 +73,14 @@ class RunLease(Record):
     expires_at: datetime
     timeout_seconds: float
     run: RunFacts
-    commands: tuple[str, ...]
+    phase: Phase
+    commands: tuple[Command, ...]
     variables: tuple[Variable, ...] = ()
     credentials: tuple[CredentialGrant, ...] = ()
     identity: bool = False
     """Whether the job itself is given a workload identity token (`ENV0_OIDC_TOKEN`)."""
+    vault_identity: bool = False
+    """Whether it is given a second one, for Vault alone (`ENV0_VAULT_OIDC_TOKEN`), because a credential is `v2`."""
 
 
 class Wish(StrEnum):

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 """Raised when an older runner would misunderstand a message; new optional fields do not raise it."""
 
 VERSION_HEADER: Final = "Runpass-Protocol"

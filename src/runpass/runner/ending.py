@@ -6,6 +6,7 @@ from typing import Final
 from runpass.errors import RunpassError
 from runpass.protocol.reports import Finish, Outcome, Refusal, StepStatus
 from runpass.runner.stop import Reason
+from runpass.secret import Secret
 
 SENTENCE_CHARACTERS: Final = 4_096
 
@@ -18,6 +19,7 @@ class Ending:
     error: str | None = None
     failed_step: str | None = None
     refusal: Refusal | None = None
+    outputs: Secret | None = None
 
     def finish(self, fencing_token: int) -> Finish:
         """Give the message to the server."""
@@ -27,6 +29,7 @@ class Ending:
             error=self.error[:SENTENCE_CHARACTERS] if self.error else None,
             failed_step=self.failed_step,
             refusal=self.refusal,
+            outputs=self.outputs,
         )
 
     @property

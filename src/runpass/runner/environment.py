@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.variable_names import is_control, refusal
+from runpass.runner import outputs
 from runpass.runner.workspace import Workspace
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -80,5 +82,14 @@ def of_run(run: RunFacts, workspace: Workspace, tool_path: Iterable[Path]) -> di
         "ENV0_WORKSPACE_NAME": run.workspace_name,
         "ENV0_DEPLOYER_NAME": run.deployer_name,
         "ENV0_DEPLOYER_EMAIL": run.deployer_email,
+        "ENV0_DEPLOYER_USER_ID": _text(run.deployer_id),
+        "ENV0_REVIEWER_NAME": run.reviewer_name,
+        "ENV0_REVIEWER_EMAIL": run.reviewer_email,
+        "ENV0_REVIEWER_USER_ID": _text(run.reviewer_id),
+        outputs.VARIABLE: str(workspace.output),
     }
     return {name: value.replace("\0", "") for name, value in given.items() if value is not None}
+
+
+def _text(value: UUID | None) -> str | None:
+    return None if value is None else str(value)

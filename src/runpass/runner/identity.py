@@ -17,9 +17,14 @@ class Identity:
         self._lease = lease
         self._mask = mask
 
-    async def for_job(self) -> Secret | None:
-        """Give the token that the commands get, if the run is to have one. It never carries a credential."""
-        return await self._ask(ForJob()) if self._lease.identity else None
+    async def for_job(self) -> dict[str, Secret]:
+        """Give the tokens that the commands get, by the names of their variables. They never carry a credential."""
+        tokens = {}
+        if self._lease.identity:
+            tokens["ENV0_OIDC_TOKEN"] = await self._ask(ForJob())
+        if self._lease.vault_identity:
+            tokens["ENV0_VAULT_OIDC_TOKEN"] = await self._ask(ForJob(audience_format="v2"))
+        return tokens
 
     async def for_credential(self, credential_id: UUID) -> Secret:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""

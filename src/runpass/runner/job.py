@@ -2,16 +2,17 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 
 from runpass.clock import Clock
-from runpass.errors import RunpassError, StaleLease, Unauthenticated
+from runpass.errors import JobError, RunpassError, StaleLease, Unauthenticated
+from runpass.protocol.outputs import MAX_OUTPUT_BYTES
 from runpass.protocol.reports import SETUP_VAULT_STEP, LogLevel, Outcome, StepStatus
-from runpass.protocol.run_lease import RunLease
+from runpass.protocol.run_lease import Phase, RunLease
 from runpass.runner import ending, environment, setup_vault
 from runpass.runner.cell import Cell, Isolator
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure
@@ -20,6 +21,7 @@ from runpass.runner.ending import Ending, RunEnds
 from runpass.runner.heartbeat import Heartbeats
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
+from runpass.runner.outputs import NoOutputs, outputs_of
 from runpass.runner.reporter import Reporter
 from runpass.runner.secret_forms import is_maskable
 from runpass.runner.settings import RunnerSettings
@@ -119,23 +121,24 @@ class Job:
             raise await self._refused_variables(refusal)
         await self._mask.learn(variable.value for variable in lease.variables if variable.sensitive)
         cell = self._cell = bench.isolator.cell(self._name)
-        token_for_job = asyncio.create_task(self._identity.for_job())
-        token_for_job.add_done_callback(_look_at)
+        tokens_for_job = asyncio.create_task(self._identity.for_job())
+        tokens_for_job.add_done_callback(_look_at)
         try:
+            files = await asyncio.to_thread(setup_vault.files_of, lease, bench.settings.ca_bundle)
             self._workspace = await asyncio.to_thread(
-                bench.workspaces.make, self._name, cell.owner, lease.commands, bench.settings.ca_bundle
+                bench.workspaces.make, self._name, cell.owner, [item.script for item in lease.commands], files
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
-            token = await token_for_job
+            tokens = await tokens_for_job
         finally:
-            token_for_job.cancel()
-        variables = self._variables(self._workspace, vault, token)
+            tokens_for_job.cancel()
+        variables = self._variables(self._workspace, vault, tokens)
         return await self._run_commands(cell, self._workspace, variables)
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
         steps = [VARIABLES_STEP] if refused else []
         steps += [SETUP_VAULT_STEP] if needs_vault else []
-        steps += [f"shell:{number}" for number in range(1, len(self._lease.commands) + 1)]
+        steps += [command.step for command in self._lease.commands]
         for step in steps:
             self._reporter.step(step, StepStatus.NOT_STARTED)
 
@@ -151,11 +154,11 @@ class Job:
             await self._say(SETUP_VAULT_STEP, sentence)
 
         step = SetupVault(self._lease, self._identity, self._logins, self._mask, say)
-        done = await step.run(workspace.ca_bundle)
+        done = await step.run(workspace.files)
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
         return done
 
-    def _variables(self, workspace: Workspace, vault: VaultSetup, token: Secret | None) -> dict[str, str]:
+    def _variables(self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, Secret]) -> dict[str, str]:
         settings = self._bench.settings
         user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
         # What a sensitive variable became is as secret as what it was.
@@ -163,15 +166,14 @@ class Job:
         self._mask.add(value for name, value in vault.resolved.items() if name in sensitive)
         user |= {name: value.reveal() for name, value in vault.resolved.items()}
         own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
-        if token is not None:
-            own["ENV0_OIDC_TOKEN"] = token.reveal()
+        own |= {name: token.reveal() for name, token in tokens.items()}
         return environment.build(settings.host_environment, user, own)
 
     async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
         grace = self._bench.settings.grace_seconds
         self._commands = Commands(cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
-        for number, script in enumerate(workspace.scripts, start=1):
-            step = f"shell:{number}"
+        named = zip((command.step for command in self._lease.commands), workspace.scripts, strict=True)
+        for number, (step, script) in enumerate(named, start=1):
             self._reporter.step(step, StepStatus.IN_PROGRESS)
             if number == 1:
                 await self._warn_of_unmasked(step, variables)
@@ -181,7 +183,18 @@ class Job:
                 await self._say(step, sentence)
                 return Ending(Outcome.FAILURE, sentence, step)
             self._reporter.step(step, StepStatus.SUCCESS)
-        return Ending(Outcome.SUCCESS)
+        outputs = await self._outputs(cell, workspace) if self._lease.phase is Phase.APPLY else None
+        return Ending(Outcome.SUCCESS, outputs=outputs)
+
+    async def _outputs(self, cell: Cell, workspace: Workspace) -> Secret | None:
+        """Give what the run gives back. A file that is something else is told in the log, and is no failure."""
+        read = self._bench.workspaces.read_output
+        try:
+            content = await asyncio.to_thread(read, workspace, cell.owner, MAX_OUTPUT_BYTES)
+            return None if content is None else outputs_of(content, self._mask)
+        except (JobError, NoOutputs) as problem:
+            await self._say(self._reporter.last_step or VARIABLES_STEP, f"WARNING: {problem}")
+            return None
 
     async def _warn_of_unmasked(self, step: str, variables: dict[str, str]) -> None:
         short = [
@@ -252,7 +265,7 @@ class Job:
         return str(self._lease.run.deployment_id)
 
 
-def _look_at(task: asyncio.Task[Secret | None]) -> None:
+def _look_at(task: asyncio.Task[dict[str, Secret]]) -> None:
     """Take note of an error that nobody waits for any more, because another one ended the run first."""
     if not task.cancelled():
         task.exception()

@@ -5,7 +5,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from runpass.errors import ConfigurationError, JobError
 from runpass.runner.cell import Owner
 
 LOCK_NAME: Final = ".lock"
+OUTPUT_NAME: Final = "runpass-output.json"
 PARTS: Final = ("workspace", "home", "tmp", "scripts")
 REMOVE_ATTEMPTS: Final = 3
 
@@ -24,7 +25,8 @@ class Workspace:
 
     directory: Path
     scripts: tuple[Path, ...]
-    ca_bundle: Path | None
+    files: Mapping[str, Path]
+    """Where the files stand that were asked for beside the scripts, by their names."""
 
     @property
     def root(self) -> Path:
@@ -40,6 +42,11 @@ class Workspace:
     def tmp(self) -> Path:
         """Give the run's directory for temporary files."""
         return self.directory / "tmp"
+
+    @property
+    def output(self) -> Path:
+        """Give the file that the run may leave its outputs in."""
+        return self.tmp / OUTPUT_NAME
 
 
 class WorkspaceRoot:
@@ -73,8 +80,10 @@ class WorkspaceRoot:
             self._remove(name)
         return names
 
-    def make(self, name: str, owner: Owner | None, commands: Sequence[str], ca_bundle: Path | None = None) -> Workspace:
-        """Make a run's directory with its commands as script files, all belonging to the run's user.
+    def make(
+        self, name: str, owner: Owner | None, commands: Sequence[str], files: Mapping[str, bytes] | None = None
+    ) -> Workspace:
+        """Make a run's directory with its commands as script files and these files, all belonging to the run's user.
 
         SECURITY: all files are written here, before anything of the run can be running: later, the run could have put
         a link where the runner writes.
@@ -84,14 +93,14 @@ class WorkspaceRoot:
             os.mkdir(name, 0o700, dir_fd=self._directory)
             directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._directory)
             try:
-                _fill(directory, owner, commands, None if ca_bundle is None else ca_bundle.read_bytes())
+                _fill(directory, owner, commands, files or {})
             finally:
                 os.close(directory)
         except OSError as error:
             raise JobError(f"The workspace could not be made: {error.strerror}.") from error
         path = self._path / name
         scripts = tuple(path / "scripts" / f"{number}.sh" for number in range(1, len(commands) + 1))
-        return Workspace(path, scripts, None if ca_bundle is None else path / "scripts" / "ca.pem")
+        return Workspace(path, scripts, {item: path / "scripts" / item for item in files or {}})
 
     def remove(self, workspace: Workspace) -> None:
         """Remove a run's directory. May block for seconds. Raises `JobError` if something of it is still there."""
@@ -99,6 +108,44 @@ class WorkspaceRoot:
             self._remove(workspace.directory.name)
         except OSError as error:
             raise JobError(f"The workspace could not be removed: {error.strerror}.") from error
+
+    def read_output(self, workspace: Workspace, owner: Owner | None, limit: int) -> bytes | None:
+        """Give what a run left in its output file, at most `limit` bytes and one more; nothing if there is no file.
+
+        Raises `JobError` for anything but a plain file of the run's own.
+
+        SECURITY: the run decides what stands there, so no link is followed on the way, nothing is opened that could
+        make the runner wait, and a file that has another name as well, or another owner, is not the run's to show.
+        """
+        try:
+            file = self._open_output(workspace)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise JobError(f"The output file cannot be read: {error.strerror}.") from error
+        try:
+            found = os.fstat(file)
+            its_user = os.geteuid() if owner is None else owner.uid
+            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != its_user:
+                raise JobError("The output file is not a plain file of the run's own.")
+            with os.fdopen(file, "rb", closefd=False) as output:
+                return output.read(limit + 1)
+        except OSError as error:
+            raise JobError(f"The output file cannot be read: {error.strerror}.") from error
+        finally:
+            os.close(file)
+
+    def _open_output(self, workspace: Workspace) -> int:
+        directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        run = os.open(workspace.directory.name, directory, dir_fd=self._directory)
+        try:
+            tmp = os.open("tmp", directory, dir_fd=run)
+        finally:
+            os.close(run)
+        try:
+            return os.open(OUTPUT_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=tmp)
+        finally:
+            os.close(tmp)
 
     def _remove(self, name: str) -> None:
         for attempt in range(REMOVE_ATTEMPTS):
@@ -112,15 +159,13 @@ class WorkspaceRoot:
                 time.sleep(0.1)
 
 
-def _fill(directory: int, owner: Owner | None, commands: Sequence[str], ca_bundle: bytes | None) -> None:
+def _fill(directory: int, owner: Owner | None, commands: Sequence[str], others: Mapping[str, bytes]) -> None:
     for part in PARTS:
         os.mkdir(part, 0o700, dir_fd=directory)
-    files = {f"{number}.sh": command.encode() + b"\n" for number, command in enumerate(commands, start=1)}
-    if ca_bundle is not None:
-        files["ca.pem"] = ca_bundle
+    scripted = {f"{number}.sh": command.encode() + b"\n" for number, command in enumerate(commands, start=1)}
     scripts = os.open("scripts", os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
     try:
-        for name, content in files.items():
+        for name, content in {**others, **scripted}.items():
             descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600, dir_fd=scripts)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(content)

@@ -5,27 +5,36 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 
 from runpass import __version__
+from runpass.errors import Forbidden
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
+from runpass.server.access import audit_api as audit_events
+from runpass.server.access.logins import Logins
+from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
+from runpass.server.deployments import environment_actions_api as environment_actions
 from runpass.server.deployments import environments_api as environments
+from runpass.server.deployments import projects_ending
+from runpass.server.deployments import scheduling_api as scheduling
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.identity import Passport
-from runpass.server.deployments.keeper import end_lost_runs
+from runpass.server.deployments.keeper import end_lifespans, end_lost_runs, forget_idempotency_keys
+from runpass.server.deployments.lifespan_ends import Lifespans
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.health import Health
 from runpass.server.http.errors import HANDLERS
-from runpass.server.http.middleware import RequestShell
+from runpass.server.http.limiting import Limits, RequestLimit
+from runpass.server.http.middleware import RequestShell, SizeLimit
+from runpass.server.http.openapi import ManagementApi, operation_id
 from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
@@ -34,10 +43,28 @@ from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import organizations_api as organizations
+from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
+from runpass.server.variables import sets_api as variable_sets
 
-ROOMS = (organizations, api_keys, projects, credentials, templates, deployments, environments, variables, runners)
+ROOMS = (
+    organizations,
+    api_keys,
+    projects,
+    projects_ending,
+    policies,
+    credentials,
+    templates,
+    deployments,
+    environments,
+    environment_actions,
+    scheduling,
+    variables,
+    variable_sets,
+    runners,
+    audit_events,
+)
 
 
 def build_app(parts: Parts) -> Starlette:
@@ -45,11 +72,12 @@ def build_app(parts: Parts) -> Starlette:
     settings = parts.settings
     wakeups = Wakeups()
     lifetime = timedelta(seconds=settings.lease_seconds)
-    rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime)
+    rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime, settings.max_log_bytes)
     minter = Minter(parts.ring, settings.issuer_url, parts.clock)
     token_lifetime = timedelta(seconds=settings.token_lifetime_seconds)
     passport = Passport(rules, minter, audience=settings.audience, lifetime=token_lifetime)
-    door = RunnerDoor(rules, passport, wakeups, longest_wait=settings.long_poll_seconds)
+    longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
+    door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
     documents = IssuerDocuments(parts.ring, settings.issuer_url, settings.jwks_url)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
@@ -57,12 +85,9 @@ def build_app(parts: Parts) -> Starlette:
         *Health(parts.database, parts.ring).routes(),
         Mount("/api", build_api(parts, wakeups)),
     ]
-    shell = Middleware(RequestShell, clock=parts.clock, max_body_bytes=settings.max_body_bytes)
-    encrypted = settings.tls_certificate is not None
-    guard = Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted)
     app = Starlette(
         routes=routes,
-        middleware=[guard, shell],
+        middleware=_shell(parts),
         exception_handlers=HANDLERS,
         lifespan=lambda _: _lifespan(parts, rules, wakeups),
     )
@@ -70,9 +95,22 @@ def build_app(parts: Parts) -> Starlette:
     return app
 
 
-def build_api(parts: Parts | None, wakeups: Wakeups) -> FastAPI:
+def _shell(parts: Parts) -> list[Middleware]:
+    """Give what every request passes through, the outermost first."""
+    settings = parts.settings
+    encrypted = settings.tls_certificate is not None
+    limits = Limits(settings.rate_limit_requests, settings.rate_limit_seconds, settings.failed_login_limit)
+    return [
+        Middleware(RequestShell, clock=parts.clock),
+        Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted),
+        Middleware(RequestLimit, clock=parts.clock, limits=limits),
+        Middleware(SizeLimit, max_body_bytes=settings.max_body_bytes),
+    ]
+
+
+def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
     """Give the management API; without parts it can only describe itself."""
-    api = FastAPI(
+    api = ManagementApi(
         title="runpass",
         version=__version__,
         description="The management API. Paths and fields that env0 has are env0's.",
@@ -81,8 +119,9 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, Forbidden: on_forbidden},
         root_path_in_servers=False,
+        generate_unique_id_function=operation_id,
     )
     for room in ROOMS:
         api.include_router(room.router)
@@ -92,6 +131,8 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> FastAPI:
         api.state.cipher = parts.cipher
         api.state.clock = parts.clock
         api.state.settings = parts.settings
+        api.state.logins = Logins()
+        api.state.refusals = Refusals(parts.database, parts.clock)
     return api
 
 
@@ -102,9 +143,15 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     async def pools_with_work() -> set[PoolId]:
         return await run_in_threadpool(_pools_with_work, parts)
 
+    settings = parts.settings
+    lifespans = Lifespans(
+        parts.database, parts.cipher, parts.clock, settings.run_timeout_seconds, settings.organization_log_bytes
+    )
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
+        asyncio.create_task(end_lifespans(lifespans, wakeups)),
+        asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
     try:

@@ -1,17 +1,31 @@
-"""The audit trail: who did what to what, when. Append-only; never a token, a secret or a value that was sent.
+"""Writing the audit trail: who did what to what, when. Append-only; never a token, a secret or a value that was sent.
 
-Only records: an event is written in the very transaction of the change it speaks of. No route reads it
-yet; those that will belong in `access`.
+Only records: an event is written in the very transaction of the change it speaks of. Each organization's events are a
+chain of hashes, the instance's own are another one; `trail` reads, verifies and prunes them.
 """
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import select
+
 from runpass.ids import new_id
-from runpass.server.db.engine import Transaction
-from runpass.server.db.schema.audit import audit_events
+from runpass.server.db.engine import Transaction, ending, insert_into
+from runpass.server.db.schema.audit import audit_events, audit_heads
+from runpass.server.http.origin import origin
+
+INSTANCE_CHAIN: Final = UUID(int=0)
+"""The chain of what belongs to no organization."""
+
+BEGINNING: Final = bytes(32)
+"""What stands for the previous hash of a chain's first event."""
+
+_FORMAT: Final = "runpass audit event 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +42,86 @@ class AuditEvent:
 
 
 def record(tx: Transaction, event: AuditEvent) -> None:
-    """Write an event in the transaction of the change itself: neither can be there without the other."""
-    tx.execute(
-        audit_events.insert().values(
-            id=new_id(),
-            at=event.at,
-            organization_id=event.organization_id,
-            actor=event.actor,
-            action=event.action,
-            subject_kind=event.subject_kind,
-            subject_id=event.subject_id,
-            detail=dict(event.detail),
-        )
+    """Write an event in the transaction of the change itself: neither can be there without the other.
+
+    The row appears right before the commit, after those of earlier calls: the chain's lock is every transaction's last
+    one, so no two can wait for each other. Raises `RunpassError` outside of `Database.write`.
+    """
+    ending(tx, _Collected).add(event)
+
+
+def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
+    """Give the SHA-256 that ties an event to the one before it.
+
+    SECURITY: every part is preceded by its length, so that no two events have the same encoding. The encoding is part
+    of the stored format (docs/explanation/audit-trail.md): another one needs another first part.
+    """
+    parts = (
+        _FORMAT,
+        previous.hex(),
+        str(row["chain"]),
+        str(row["seq"]),
+        str(row["id"]),
+        row["at"].astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        str(row["organization_id"] or ""),
+        row["actor"],
+        row["action"],
+        row["subject_kind"],
+        row["subject_id"],
+        json.dumps(row["detail"], sort_keys=True, separators=(",", ":")),
+        row["request_id"],
+        row["address"],
     )
+    encoded = [part.encode() for part in parts]
+    return hashlib.sha256(b"".join(len(part).to_bytes(4, "big") + part for part in encoded)).digest()
+
+
+class _Collected:
+    """The events of one transaction, by chain."""
+
+    def __init__(self) -> None:
+        self._rows: dict[UUID, list[dict[str, Any]]] = {}
+
+    def add(self, event: AuditEvent) -> None:
+        """Take an event, as it is now."""
+        chain = event.organization_id or INSTANCE_CHAIN
+        came_from = origin()
+        row = {
+            "id": new_id(),
+            "at": event.at,
+            "organization_id": event.organization_id,
+            "actor": event.actor,
+            "action": event.action,
+            "subject_kind": event.subject_kind,
+            "subject_id": event.subject_id,
+            "detail": dict(event.detail),
+            "chain": chain,
+            "request_id": came_from.request_id,
+            "address": came_from.address,
+        }
+        self._rows.setdefault(chain, []).append(row)
+
+    def finish(self, tx: Transaction) -> None:
+        """Append the events to their chains, always in the same order of chains."""
+        for chain in sorted(self._rows):
+            _append(tx, chain, self._rows[chain])
+
+
+def _append(tx: Transaction, chain: UUID, rows: list[dict[str, Any]]) -> None:
+    seq, last = _locked_head(tx, chain)
+    for row in rows:
+        seq += 1
+        row["seq"] = seq
+        row["hash"] = last = link_hash(last, row)
+    tx.execute(audit_events.insert(), rows)  # the head follows by a trigger, which lets nothing stand anywhere else
+
+
+def _locked_head(tx: Transaction, chain: UUID) -> tuple[int, bytes]:
+    """Give the head of a chain and keep everybody else from appending; a chain begins when it is first asked for."""
+    head = select(audit_heads.c.seq, audit_heads.c.hash).where(audit_heads.c.chain == chain).with_for_update()
+    found = tx.execute(head).one_or_none()
+    if found is None:
+        beginning = insert_into(tx, audit_heads).values(chain=chain, seq=0, hash=BEGINNING)
+        tx.execute(beginning.on_conflict_do_nothing())
+        found = tx.execute(head).one()
+    return found.seq, found.hash

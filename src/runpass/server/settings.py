@@ -81,6 +81,25 @@ class ServerSettings(BaseModel):
         default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."
     )
     long_poll_seconds: float = Field(default=25.0, ge=0, le=120, description="How long a runner's question may wait.")
+    max_waiting_runners: int = Field(
+        default=256,
+        ge=1,
+        le=1_000_000,
+        description="Runners of one organization that may wait for work at the same time, in each worker process.",
+    )
+    max_log_bytes: int = Field(
+        default=67_108_864,
+        ge=4096,
+        le=17_179_869_184,
+        description="What the log of one deployment may hold, each line counted with 64 bytes more. What follows is not"
+        " kept, and the log says so.",
+    )
+    organization_log_bytes: int = Field(
+        default=10_737_418_240,
+        ge=0,
+        le=1_125_899_906_842_624,
+        description="What the logs of one organization's ended deployments may hold before nothing more is queued.",
+    )
     tls_certificate: Path | None = Field(default=None, description="PEM certificate chain to serve HTTPS with.")
     tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(
@@ -89,6 +108,21 @@ class ServerSettings(BaseModel):
     workers: int = Field(default=1, ge=1, le=64, description="Server processes; more than one wants PostgreSQL.")
     max_body_bytes: int = Field(
         default=4_194_304, ge=4_194_304, le=67_108_864, description="Largest request body that is read."
+    )
+    rate_limit_requests: int = Field(
+        default=1000,
+        ge=0,
+        le=1_000_000,
+        description="Requests that one client address may make per method and path of the management API in"
+        " `rate_limit_seconds`, and ten times as many over all paths. Counted in each worker process. 0: no limit.",
+    )
+    rate_limit_seconds: float = Field(default=60.0, ge=1, le=3600, description="How long requests count together.")
+    failed_login_limit: int = Field(
+        default=60,
+        ge=0,
+        le=1_000_000,
+        description="Requests with wrong credentials that one client address may make in 60 seconds before it has to"
+        " wait. Counted in each worker process. 0: no limit.",
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 

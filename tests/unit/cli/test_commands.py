@@ -17,7 +17,7 @@ from runpass.errors import ConfigurationError, Conflict, InvalidInput
 EVERY = list(commands(typer.main.get_command(app)))
 LEAVES = [(words, command) for words, command in EVERY if words]
 SECRETS = re.compile(r"token|secret|password|passphrase|credential-value|api-key|private-key|\bkey\b", re.IGNORECASE)
-HARMLESS = {"--tls-key": "a path"}
+HARMLESS = {"--tls-key": "a path", "--token-format": "a format's name", "--secret-namespace": "a namespace's name"}
 
 
 @pytest.fixture

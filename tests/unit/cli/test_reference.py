@@ -1,11 +1,13 @@
 """The generated reference documentation."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from runpass.cli.programs import openapi_json
 from runpass.cli.reference import DIRECTORY, all_errors, generated
 
 
@@ -24,7 +26,7 @@ def test_it_is_the_same_every_time_and_everywhere(texts):
 def test_it_is_written_into_the_reference_documentation(texts):
     assert {path.parent for path in generated()} == {DIRECTORY}
     assert DIRECTORY.parts[-2:] == ("docs", "reference")
-    assert set(texts) == {"settings.md", "claims.md", "permissions.md", "errors.md", "cli.md"}
+    assert set(texts) == {"settings.md", "claims.md", "permissions.md", "errors.md", "cli.md", "api.md"}
 
 
 def test_every_setting_is_there_with_its_variable(texts):
@@ -45,12 +47,31 @@ def test_errors_of_every_part_are_found():
 def test_claims_and_permissions_are_there(texts):
     assert "| `deploymentLogId` |" in texts["claims.md"]
     assert "| `credentialId` | ours |" in texts["claims.md"]
-    assert "| `RUN_DEPLOY` | yes |  | yes | yes |  |  |" in texts["permissions.md"]
+    assert "| `RUN_APPLY` | yes |  | yes | yes |  |  |" in texts["permissions.md"]
 
 
 def test_every_command_is_there(texts):
     for command in ("runpass server", "runpass deployment log DEPLOYMENT", "runpass vault setup"):
         assert f"## `{command}`\n" in texts["cli.md"]
+
+
+def test_every_route_of_the_api_is_there_with_what_it_takes_and_answers(texts):
+    document = json.loads(openapi_json())
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            assert texts["api.md"].count(f"### `{method.upper()} {path}`\n") == 1
+            for parameter in operation.get("parameters", ()):
+                assert f"| `{parameter['name']}` | {parameter['in']} |" in texts["api.md"]
+    for name, schema in document["components"]["schemas"].items():
+        assert texts["api.md"].count(f"### {name}\n") == 1
+        for field in schema.get("properties", {}):
+            assert f"\n| `{field}` | " in texts["api.md"], (name, field)
+
+
+def test_a_route_of_the_api_reads_like_this(texts):
+    section = texts["api.md"].split("### `DELETE /api/runners/{runner_id}`")[1].split("###")[0]
+    assert "| `runner_id` | path | uuid | required |" in section
+    assert "Answers: 204 without a body; refusals: 401, 403, 404, 409, 413, 414, 422, 429, 431, 503." in section
 
 
 def test_tables_have_as_many_cells_in_every_row(texts):

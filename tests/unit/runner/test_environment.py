@@ -9,7 +9,7 @@ from runpass.runner import environment
 from runpass.runner.workspace import Workspace
 from runpass.secret import Secret
 
-PLACE = Workspace(Path("/w/d"), (), None)
+PLACE = Workspace(Path("/w/d"), (), {})
 
 
 def facts(**changes):
@@ -35,6 +35,16 @@ def test_what_is_not_known_is_left_out():
     given = environment.of_run(facts(), PLACE, [])
     assert "ENV0_DEPLOYMENT_REVISION" not in given
     assert "ENV0_DEPLOYER_NAME" not in given
+
+
+def test_an_approved_run_knows_who_approved_it():
+    reviewer, deployer = new_id(), new_id()
+    run = facts(reviewer_name="Grace", reviewer_id=reviewer, deployer_id=deployer)
+    given = environment.of_run(run, PLACE, [])
+    assert (given["ENV0_REVIEWER_NAME"], given["ENV0_REVIEWER_USER_ID"]) == ("Grace", str(reviewer))
+    assert given["ENV0_DEPLOYER_USER_ID"] == str(deployer)
+    assert "ENV0_REVIEWER_EMAIL" not in given
+    assert not {name for name in environment.of_run(facts(), PLACE, []) if name.startswith("ENV0_REVIEWER")}
 
 
 def test_names_of_runpass_win_over_the_users_and_the_users_over_the_hosts():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from factories import vault_oidc
 from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome
 from runpass.protocol.run_lease import Variable
 from runpass.runner.ending import RunEnds
@@ -24,7 +25,8 @@ class Logins:
     async def log_in(self, *_):
         return SimpleNamespace(token=Secret("s.token"), granted=SimpleNamespace(warnings=()))
 
-    async def read(self, _session, references):
+    async def read(self, _session, references, namespace):
+        assert namespace == "secrets"
         return dict.fromkeys(references, self._value)
 
 
@@ -34,7 +36,7 @@ class Identity:
 
 
 def resolved(value: str, text: str = "${vault:kv/app.x}", *, sensitive: bool = False):
-    credential = SimpleNamespace(is_clear_text=False, address="https://v", namespace="", role_name="r")
+    credential = vault_oidc(secretNamespace="secrets")
     grant = SimpleNamespace(value=credential, credential_id=1, name="c")
     variables = (Variable(name="TOKEN", value=Secret(text), sensitive=sensitive),)
     lease = SimpleNamespace(credentials=(grant,), variables=variables, run=SimpleNamespace(project_name="p"))
@@ -44,7 +46,7 @@ def resolved(value: str, text: str = "${vault:kv/app.x}", *, sensitive: bool = F
         said.append(sentence)
 
     step = SetupVault(lease, Identity(), Logins(value), mask, say)
-    return asyncio.run(step.run(None)).resolved["TOKEN"].reveal(), mask
+    return asyncio.run(step.run({})).resolved["TOKEN"].reveal(), mask
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,19 @@
 import asyncio
 import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from authority import Authority
+from factories import vault_oidc as credential_of
+from runpass.errors import JobError
 from runpass.protocol.credentials import VaultOidc
 from runpass.runner.credentials import vault_oidc
 from runpass.runner.credentials.vault_oidc import NOT_ENDED, VaultLogins, VaultPools
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
+from runpass.vault.client import VaultClient
 from runpass.vault.errors import Unreachable
 from runpass.vault.login import VaultLogin
 from runpass.vault.session import Revocation, VaultSession
@@ -76,7 +81,7 @@ def test_pools_keep_a_bounded_number_of_idle_vaults_and_every_used_one(monkeypat
     for client in used:
         pools.give_back(client)
     kept = vars(pools)["_clients"]
-    assert sorted(kept) == [f"http://127.0.0.1:{1000 + number}" for number in (0, 3, 4)]
+    assert sorted(address for address, _ in kept) == [f"http://127.0.0.1:{1000 + number}" for number in (0, 3, 4)]
     pools.give_back(again)
     assert len(kept) == 2
     pools.close()
@@ -90,6 +95,73 @@ def test_the_vault_of_a_namespace_shares_the_connections():
     for client in (first, second):
         pools.give_back(client)
     pools.close()
+
+
+def test_whoever_trusts_or_shows_something_else_gets_connections_of_its_own():
+    authority = Authority()
+    client, other = authority.client(), authority.client()
+    shown = {"clientCertificate": client.certificate, "clientKey": client.key}
+    different = [
+        {},
+        {"caBundle": authority.certificate},
+        {"serverName": "other.test"},
+        shown,
+        {"clientCertificate": other.certificate, "clientKey": other.key},
+    ]
+    pools = VaultPools()
+    taken = [pools.take(credential_of(**more)) for more in (*different, shown)]
+    assert len({id(vars(item)["_pool"]) for item in taken}) == len(different)
+    for item in taken:
+        pools.give_back(item)
+    assert not vars(pools)["_users"]
+    pools.close()
+
+
+SESSION = VaultSession(VaultClient("https://vault.example.com"), GRANTED)
+
+
+def test_a_job_gets_what_its_programs_need_to_reach_the_vault():
+    authority = Authority()
+    client = authority.client()
+    whole = credential_of(
+        namespace="team",
+        secretNamespace="team/secrets",
+        caBundle=authority.certificate,
+        clientCertificate=client.certificate,
+        clientKey=client.key,
+        serverName="vault.internal",
+        skipChildToken=True,
+    )
+    written = vault_oidc.files(whole, Path("/nonexistent"))
+    assert written == {
+        "ca.pem": authority.certificate.encode(),
+        "client.pem": client.certificate.encode(),
+        "client-key.pem": client.key.encode(),
+    }
+    assert vault_oidc.variables(whole, SESSION, {name: Path("/run") / name for name in written}) == {
+        "VAULT_ADDR": "https://vault.example.com:8200",
+        "VAULT_TOKEN": "s.token",
+        "VAULT_NAMESPACE": "team/secrets",
+        "VAULT_CACERT": "/run/ca.pem",
+        "VAULT_CLIENT_CERT": "/run/client.pem",
+        "VAULT_CLIENT_KEY": "/run/client-key.pem",
+        "VAULT_TLS_SERVER_NAME": "vault.internal",
+        "TERRAFORM_VAULT_SKIP_CHILD_TOKEN": "true",
+    }
+
+
+def test_a_job_whose_token_is_not_exported_gets_nothing(tmp_path):
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("CA")
+    closed = credential_of(exportToken=False, skipChildToken=True)
+    assert vault_oidc.files(closed, bundle) == {}
+    assert vault_oidc.variables(closed, SESSION, {}) == {}
+    assert vault_oidc.files(credential_of(), bundle) == {"ca.pem": b"CA"}
+
+
+def test_a_bundle_of_the_runner_that_is_gone_ends_the_run(tmp_path):
+    with pytest.raises(JobError, match="could not be read"):
+        vault_oidc.files(credential_of(), tmp_path / "absent")
 
 
 def test_a_login_that_fails_uses_its_vault_no_more(monkeypatch):

@@ -1,5 +1,4 @@
 import os
-from pathlib import Path
 
 import pytest
 
@@ -31,12 +30,11 @@ def test_all_of_a_workspace_belongs_to_the_runs_user(root):
         assert (path.stat().st_uid, path.stat().st_gid) == (234567, 234567)
 
 
-def test_the_authorities_of_the_vault_are_given_as_a_copy(root, tmp_path):
-    bundle = tmp_path / "ca.pem"
-    bundle.write_text("PEM")
-    place = root.make("d1", None, [], bundle)
-    assert place.ca_bundle is not None
-    assert place.ca_bundle.read_text() == "PEM"
+def test_the_files_of_a_vault_stand_beside_the_scripts_for_their_owner_alone(root):
+    place = root.make("d1", None, ["true"], {"ca.pem": b"CA", "client-key.pem": b"KEY"})
+    assert {name: path.read_text() for name, path in place.files.items()} == {"ca.pem": "CA", "client-key.pem": "KEY"}
+    assert all(path.stat().st_mode & 0o777 == 0o600 for path in place.files.values())
+    assert {path.parent for path in place.files.values()} == {place.scripts[0].parent}
 
 
 def test_a_workspace_is_removed_whatever_is_in_it(root, tmp_path):
@@ -113,6 +111,44 @@ def test_a_work_directory_that_runs_cannot_reach_stops_the_start(tmp_path):
         WorkspaceRoot(closed / "work", for_others=True)
 
 
-def test_a_workspace_that_cannot_be_made_says_so(root, tmp_path):
+def test_a_workspace_that_cannot_be_made_says_so(root):
     with pytest.raises(JobError):
-        root.make("d1", None, [], Path(tmp_path / "no-such-bundle"))
+        root.make("d1", None, [], {"no-such-directory/ca.pem": b"CA"})
+
+
+def test_what_a_run_left_in_its_output_file_is_read_to_a_limit(root):
+    place = root.make("d1", None, [])
+    assert root.read_output(place, None, 10) is None
+    place.output.write_bytes(b"x" * 20)
+    assert root.read_output(place, None, 10) == b"x" * 11
+
+
+@pytest.mark.parametrize("what", ["link", "hard link", "directory", "fifo", "link on the way"])
+def test_only_a_plain_file_of_the_runs_own_is_read_as_its_output(root, tmp_path, what):
+    place = root.make("d1", None, [])
+    precious = tmp_path / "precious"
+    precious.write_text("{}")
+    match what:
+        case "link":
+            place.output.symlink_to(precious)
+        case "hard link":
+            os.link(precious, place.output)
+        case "directory":
+            place.output.mkdir()
+        case "fifo":
+            os.mkfifo(place.output)
+        case _:
+            elsewhere = tmp_path / "elsewhere"
+            elsewhere.mkdir()
+            (elsewhere / place.output.name).write_text("{}")
+            place.tmp.rmdir()
+            place.tmp.symlink_to(elsewhere)
+    with pytest.raises(JobError):
+        root.read_output(place, None, 10)
+
+
+def test_a_file_of_somebody_else_is_not_read_as_the_output(root):
+    place = root.make("d1", None, [])
+    place.output.write_text("{}")
+    with pytest.raises(JobError, match="of the run's own"):
+        root.read_output(place, Owner(os.geteuid() + 1, os.getegid()), 10)

@@ -26,6 +26,7 @@ EXPECTED = {
     # permission: organization Admin, User; project Admin, Deployer, Planner, Viewer
     Permission.VIEW_ORGANIZATION: "Au ----",
     Permission.EDIT_ORGANIZATION_SETTINGS: "A- ----",
+    Permission.VIEW_AUDIT: "A- ----",
     Permission.MANAGE_API_KEYS: "A- ----",
     Permission.MANAGE_RUNNERS: "A- ----",
     Permission.VIEW_TEMPLATES: "Au ----",
@@ -36,7 +37,11 @@ EXPECTED = {
     Permission.VIEW_CREDENTIALS: "A- a---",
     Permission.MANAGE_CREDENTIALS: "A- a---",
     Permission.EDIT_ENVIRONMENT_SETTINGS: "A- ad--",
-    Permission.RUN_DEPLOY: "A- ad--",
+    Permission.ARCHIVE_ENVIRONMENT: "A- a---",
+    Permission.DEPLOY_CUSTOM_REVISION: "A- ad--",
+    Permission.RUN_PLAN: "A- adp-",
+    Permission.RUN_APPLY: "A- ad--",
+    Permission.RUN_TASK: "A- ----",
     Permission.ABORT_DEPLOYMENT: "A- ad--",
 }
 
@@ -74,21 +79,38 @@ def test_nobody_may_do_anything_in_another_organization():
 
 def test_a_role_on_a_project_counts_below_it_and_not_above():
     middle = actor(middle=ProjectRole.DEPLOYER)
-    assert middle.may(Permission.RUN_DEPLOY, PATH)
-    assert middle.may(Permission.RUN_DEPLOY, ScopePath(ORGANIZATION, (ROOT, MIDDLE)))
-    assert not middle.may(Permission.RUN_DEPLOY, ScopePath(ORGANIZATION, (ROOT,)))
-    assert not middle.may(Permission.RUN_DEPLOY, ScopePath(ORGANIZATION))
+    assert middle.may(Permission.RUN_APPLY, PATH)
+    assert middle.may(Permission.RUN_APPLY, ScopePath(ORGANIZATION, (ROOT, MIDDLE)))
+    assert not middle.may(Permission.RUN_APPLY, ScopePath(ORGANIZATION, (ROOT,)))
+    assert not middle.may(Permission.RUN_APPLY, ScopePath(ORGANIZATION))
 
 
 def test_of_several_roles_all_count():
     both = actor(root=ProjectRole.DEPLOYER, leaf=ProjectRole.VIEWER)
-    assert both.may(Permission.RUN_DEPLOY, PATH)
-    assert not actor(leaf=ProjectRole.VIEWER).may(Permission.RUN_DEPLOY, PATH)
+    assert both.may(Permission.RUN_APPLY, PATH)
+    assert not actor(leaf=ProjectRole.VIEWER).may(Permission.RUN_APPLY, PATH)
+
+
+def test_the_strongest_role_at_a_place_is_shown():
+    both = actor(root=ProjectRole.PLANNER, leaf=ProjectRole.DEPLOYER)
+    assert both.role_at(PATH) is ProjectRole.DEPLOYER
+    assert both.role_at(ScopePath(ORGANIZATION, (ROOT,))) is ProjectRole.PLANNER
+    assert both.role_at(ScopePath(ORGANIZATION)) is None
+    assert actor(OrganizationRole.ADMIN).role_at(PATH) is ProjectRole.ADMIN
+    assert actor(OrganizationRole.ADMIN).role_at(ScopePath(OrganizationId(new_id()), PATH.project_ids)) is None
+
+
+def test_the_places_of_a_permission_are_those_whose_role_grants_it():
+    both = actor(root=ProjectRole.VIEWER, leaf=ProjectRole.DEPLOYER)
+    assert both.projects_with(Permission.VIEW_PROJECT) == set(both.project_roles)
+    assert both.projects_with(Permission.RUN_APPLY) == {PATH.project_ids[-1]}
+    assert both.projects_with(Permission.VIEW_AUDIT) == set()
+    assert actor(OrganizationRole.ADMIN).projects_with(Permission.VIEW_PROJECT) is None
 
 
 def test_who_may_only_look_is_told_which_permission_is_missing():
-    with pytest.raises(Forbidden, match="this needs the permission RUN_DEPLOY"):
-        actor(leaf=ProjectRole.VIEWER).require(Permission.RUN_DEPLOY, PATH)
+    with pytest.raises(Forbidden, match="this needs the permission RUN_APPLY"):
+        actor(leaf=ProjectRole.VIEWER).require(Permission.RUN_APPLY, PATH)
 
 
 def test_a_bearer_is_random_and_is_stored_as_a_digest():

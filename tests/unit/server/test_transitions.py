@@ -8,10 +8,23 @@ from hypothesis import strategies as st
 
 from runpass.errors import Conflict
 from runpass.protocol.reports import Outcome
+from runpass.protocol.run_lease import Phase
 from runpass.server.db.schema.deployments import OCCUPYING as OCCUPYING_IN_SCHEMA
-from runpass.server.deployments.model import DeploymentStatus
-from runpass.server.deployments.store import OCCUPYING
-from runpass.server.deployments.transitions import FINAL, OUTCOMES, TABLE, Event, after, environment_status
+from runpass.server.db.schema.deployments import WAITING as WAITING_IN_SCHEMA
+from runpass.server.deployments.model import DeploymentStatus, DeploymentType, wire_status
+from runpass.server.deployments.store import OCCUPYING, WAITING
+from runpass.server.deployments.transitions import (
+    FINAL,
+    OUTCOMES,
+    TABLE,
+    Event,
+    after,
+    environment_after,
+    environment_while,
+    event_of,
+    phase_of,
+)
+from runpass.server.tenancy.model import EnvironmentStatus
 
 EVENTS = st.sampled_from(Event)
 
@@ -51,10 +64,10 @@ def test_from_every_state_that_a_deployment_can_be_in_it_can_end():
 
 
 def test_a_deployment_that_runs_can_always_lose_its_runner():
-    for status in reachable() & {DeploymentStatus(item) for item in OCCUPYING}:
+    for status in (DeploymentStatus.IN_PROGRESS, DeploymentStatus.ABORTING):
         assert after(status, Event.LOSE) is DeploymentStatus.INTERNAL_FAILURE
         for outcome in Outcome:
-            assert after(status, OUTCOMES[outcome]) in FINAL
+            assert after(status, event_of(status, Phase.APPLY, outcome)) in FINAL
 
 
 def test_the_table_names_only_known_states_and_events():
@@ -70,9 +83,61 @@ def test_every_outcome_a_runner_can_report_is_an_event():
     assert set(OUTCOMES) == set(Outcome)
 
 
+def test_exactly_these_things_can_happen():
+    """Written out once more: a way that is added to the table by mistake opens a door."""
+    ends = ["succeed", "fail", "time-out", "break", "report-as-aborted", "lose-its-runner"]
+    can = {
+        "QUEUED": {"take", "cancel"},
+        "IN_PROGRESS": {*ends, "abort", "go-back-to-the-queue", "go-back-to-the-queue-as-approved"}
+        | {"wait-for-an-approval"},
+        "WAITING_FOR_USER": {"be-approved", "cancel"},
+        "APPROVED": {"take", "cancel"},
+        "ABORTING": {*ends, "abort"},
+    }
+    found: dict[str, set[str]] = {}
+    for status, event in TABLE:
+        found.setdefault(status.value, set()).add(event.value.replace(" ", "-"))
+    assert found == can
+
+
+def test_only_somebodys_approval_leads_from_a_plan_to_its_apply():
+    into = {(start, event) for (start, event), end in TABLE.items() if end is DeploymentStatus.APPROVED}
+    assert into == {
+        (DeploymentStatus.WAITING_FOR_USER, Event.APPROVE),
+        (DeploymentStatus.IN_PROGRESS, Event.RETURN_APPROVED),
+    }
+    waiting = {end for (start, _), end in TABLE.items() if start is DeploymentStatus.WAITING_FOR_USER}
+    assert waiting == {DeploymentStatus.APPROVED, DeploymentStatus.CANCELLED}
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_plan_never_makes_a_deployment_a_success(outcome: Outcome):
+    for status in (DeploymentStatus.IN_PROGRESS, DeploymentStatus.ABORTING):
+        assert after(status, event_of(status, Phase.PLAN, outcome)) is not DeploymentStatus.SUCCESS
+    assert event_of(DeploymentStatus.ABORTING, Phase.PLAN, Outcome.SUCCESS) is Event.ABORTED
+    assert event_of(DeploymentStatus.IN_PROGRESS, Phase.PLAN, Outcome.SUCCESS) is Event.WAIT
+
+
+@pytest.mark.parametrize("kind", DeploymentType)
+def test_a_deployment_that_requires_approval_begins_with_its_plan(kind: DeploymentType):
+    apply = {DeploymentType.DEPLOY: Phase.APPLY, DeploymentType.DESTROY: Phase.DESTROY}
+    assert phase_of(kind, requires_approval=True) is (Phase.TASK if kind is DeploymentType.TASK else Phase.PLAN)
+    assert phase_of(kind, requires_approval=False) is apply.get(kind, Phase.TASK)
+
+
+def test_what_is_approved_is_queued_for_env0s_clients():
+    shown = {wire_status(status) for status in DeploymentStatus}
+    assert shown == set(DeploymentStatus) - {DeploymentStatus.APPROVED}
+    assert wire_status(DeploymentStatus.APPROVED) is DeploymentStatus.QUEUED
+    with pytest.raises(Conflict, match="a deployment that is QUEUED cannot abort"):
+        after(DeploymentStatus.APPROVED, Event.ABORT)
+
+
 def test_a_running_state_occupies_its_environment_in_code_and_schema_alike():
     in_code = ", ".join(f"'{item}'" for item in OCCUPYING)
     assert f"status IN ({in_code})" == OCCUPYING_IN_SCHEMA
+    waiting = ", ".join(f"'{item}'" for item in WAITING)
+    assert f"status IN ({waiting})" == WAITING_IN_SCHEMA
     queued = {DeploymentStatus.QUEUED}
     assert {DeploymentStatus(item) for item in OCCUPYING} == set(DeploymentStatus) - FINAL - queued
 
@@ -82,8 +147,18 @@ def test_a_refused_event_says_what_the_deployment_is():
         after(DeploymentStatus.SUCCESS, Event.ABORT)
 
 
-def test_a_state_that_says_nothing_about_the_environment_leaves_it_as_it_is():
-    assert environment_status(DeploymentStatus.QUEUED) is None
-    assert environment_status(DeploymentStatus.CANCELLED) is None
-    for status in reachable() - {DeploymentStatus.QUEUED, DeploymentStatus.CANCELLED}:
-        assert environment_status(status) is not None
+@pytest.mark.parametrize("kind", DeploymentType)
+def test_what_was_queued_or_cancelled_says_nothing_about_its_environment(kind: DeploymentType):
+    assert environment_while(DeploymentStatus.QUEUED, kind) is None
+    assert environment_after(DeploymentStatus.CANCELLED, kind) is None
+
+
+@pytest.mark.parametrize("status", sorted(FINAL))
+def test_a_task_makes_nothing_of_its_environment(status: DeploymentStatus):
+    assert environment_after(status, DeploymentType.TASK) is None
+
+
+def test_a_destroy_leaves_an_environment_inactive_and_a_deploy_active():
+    assert environment_after(DeploymentStatus.SUCCESS, DeploymentType.DEPLOY) is EnvironmentStatus.ACTIVE
+    assert environment_after(DeploymentStatus.SUCCESS, DeploymentType.DESTROY) is EnvironmentStatus.INACTIVE
+    assert environment_after(DeploymentStatus.FAILURE, DeploymentType.DESTROY) is EnvironmentStatus.FAILED

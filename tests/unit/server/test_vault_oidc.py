@@ -69,7 +69,7 @@ REFUSED = [
     ("namespace", "canary/../x", NOT_A_PATH),
     ("namespace", "canary\x7f", NOT_A_PATH),
     ("namespace", 7, "must be a string"),
-    ("tokenFormat", "canary", "must be one of 'v1'"),
+    ("tokenFormat", "canary", "must be one of 'v1', 'v2' or 'credential'"),
 ]
 
 

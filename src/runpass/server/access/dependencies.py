@@ -8,8 +8,10 @@ from starlette.concurrency import run_in_threadpool
 
 from runpass.server.access.actors import Actor
 from runpass.server.access.api_keys import WrongSecret, authenticate
+from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals
 from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.limiting import source
 
 BASIC = HTTPBase(
     scheme="basic", scheme_name="ApiKey", auto_error=False, description="User: the API key id. Password: its secret."
@@ -19,8 +21,10 @@ BASIC = HTTPBase(
 
 async def _caller(request: Request, database: Db, clock: Now, _: Annotated[object, Depends(BASIC)]) -> Actor:
     header = request.headers.get("authorization", "")
+    logins: Logins = request.app.state.logins
     try:
-        actor = await run_in_threadpool(authenticate, database, header, clock)
+        async with logins.turn(source(request.scope), header):
+            actor = await run_in_threadpool(authenticate, database, header, clock)
     except WrongSecret as error:
         if error.key is not None:
             refusals: Refusals = request.app.state.refusals

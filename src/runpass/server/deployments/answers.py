@@ -1,13 +1,17 @@
-"""Responses about environments and deployments, as env0's clients read them."""
+"""Responses about deployments, their steps and logs, as env0's clients read them."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 from runpass.protocol.reports import LogLevel, StepStatus
+from runpass.server.access.users import User, user, users
+from runpass.server.db.encryption import Cipher
+from runpass.server.db.engine import Transaction
 from runpass.server.deployments.log_store import StoredStep
-from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, wire_status
+from runpass.server.deployments.outputs import shown_outputs
 from runpass.server.http.wire import ApiModel, Moment
-from runpass.server.tenancy.model import Environment, EnvironmentStatus
 
 
 class RefusalAnswer(ApiModel):
@@ -28,10 +32,16 @@ class DeploymentAnswer(ApiModel):
     organization_id: UUID
     blueprint_id: UUID
     blueprint_revision: str
+    """The text that was asked for, never a commit."""
     blueprint_repository: str = ""
     type: DeploymentType
     status: DeploymentStatus
+    requires_approval: bool = False
+    trigger_name: str = "user"
     started_by: str
+    started_by_user: User
+    reviewed_by: str | None = None
+    reviewed_at: Moment | None = None
     comment: str
     queued_at: Moment
     started_at: Moment | None = None
@@ -40,25 +50,8 @@ class DeploymentAnswer(ApiModel):
     failed_step: str | None = None
     refusal: RefusalAnswer | None = None
     output: dict[str, Any] | None = None
-
-
-class EnvironmentAnswer(ApiModel):
-    """Response: an environment with its newest deployment."""
-
-    id: UUID
-    name: str
-    project_id: UUID
-    organization_id: UUID
-    blueprint_id: UUID | None = None
-    workspace_name: str
-    status: EnvironmentStatus
-    is_archived: bool
-    requires_approval: bool = False
-    latest_deployment_log_id: UUID | None = None
-    latest_deployment_log: DeploymentAnswer | None = None
-    created_by: str
-    created_at: Moment
-    updated_at: Moment
+    """By name: `{value, sensitive, type}`; null in lists. A sensitive value is null."""
+    workflow_file: None = None
 
 
 class StepAnswer(ApiModel):
@@ -92,8 +85,21 @@ class StepLogAnswer(ApiModel):
     has_more_logs: bool
 
 
-def deployment_answer(deployment: Deployment) -> DeploymentAnswer:
-    """Give the response for a deployment."""
+def deployment_answers(tx: Transaction, deployments: Sequence[Deployment]) -> list[DeploymentAnswer]:
+    """Show deployments of one organization, without what they gave back."""
+    if not deployments:
+        return []
+    starters = users(tx, deployments[0].organization_id, {item.started_by for item in deployments})
+    return [_deployment_answer(item, starters[item.started_by]) for item in deployments]
+
+
+def deployment_answer(tx: Transaction, cipher: Cipher, deployment: Deployment) -> DeploymentAnswer:
+    """Show one deployment with what it gave back."""
+    starter = user(tx, deployment.organization_id, deployment.started_by)
+    return _deployment_answer(deployment, starter, shown_outputs(tx, cipher, deployment))
+
+
+def _deployment_answer(deployment: Deployment, starter: User, output: dict[str, Any] | None = None) -> DeploymentAnswer:
     return DeploymentAnswer(
         id=deployment.id,
         environment_id=deployment.environment_id,
@@ -101,9 +107,15 @@ def deployment_answer(deployment: Deployment) -> DeploymentAnswer:
         organization_id=deployment.organization_id,
         blueprint_id=deployment.template_id,
         blueprint_revision=deployment.revision,
+        blueprint_repository=deployment.repository,
         type=deployment.type,
-        status=deployment.status,
+        status=wire_status(deployment.status),
+        requires_approval=deployment.requires_approval,
+        trigger_name=deployment.trigger,
         started_by=deployment.started_by,
+        started_by_user=starter,
+        reviewed_by=deployment.reviewed_by,
+        reviewed_at=deployment.reviewed_at,
         comment=deployment.comment,
         queued_at=deployment.queued_at,
         started_at=deployment.started_at,
@@ -111,25 +123,7 @@ def deployment_answer(deployment: Deployment) -> DeploymentAnswer:
         error=deployment.error,
         failed_step=deployment.failed_step,
         refusal=RefusalAnswer.model_validate(deployment.refusal) if deployment.refusal else None,
-    )
-
-
-def environment_answer(environment: Environment, latest: Deployment | None) -> EnvironmentAnswer:
-    """Give the response for an environment."""
-    return EnvironmentAnswer(
-        id=environment.id,
-        name=environment.name,
-        project_id=environment.project_id,
-        organization_id=environment.organization_id,
-        blueprint_id=environment.template_id,
-        workspace_name=environment.workspace_name,
-        status=environment.status,
-        is_archived=environment.is_archived,
-        latest_deployment_log_id=latest.id if latest else None,
-        latest_deployment_log=deployment_answer(latest) if latest else None,
-        created_by=environment.created_by,
-        created_at=environment.created_at,
-        updated_at=environment.updated_at,
+        output=output,
     )
 
 

@@ -4,13 +4,15 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query
+from pydantic import JsonValue
 
 from runpass.errors import InvalidInput, NotFound
 from runpass.ids import DeploymentId
+from runpass.protocol.reports import MAX_NUMBER
 from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments import log_store, store
+from runpass.server.deployments import approval, log_store, store
 from runpass.server.deployments.answers import (
     DeploymentAnswer,
     LogEventAnswer,
@@ -22,24 +24,41 @@ from runpass.server.deployments.answers import (
 from runpass.server.deployments.changing import change_state, count_end
 from runpass.server.deployments.dependencies import AtDesk
 from runpass.server.deployments.model import Deployment, DeploymentStatus
-from runpass.server.deployments.transitions import FINAL, Event
+from runpass.server.deployments.reporting import may_go_on
+from runpass.server.deployments.transitions import Event
 from runpass.server.http.wire import ShortText
-from runpass.server.tenancy.lookup import project_for
+from runpass.server.tenancy.lookup import environment_for
+from runpass.server.tenancy.tree_store import hold_open
 
 router = APIRouter(tags=["Environments and deployments"])
 PAGE = 1_000
+_POSITION: dict[str, JsonValue] = {"pattern": "^[0-9]{1,9}$", "maxLength": 9}
+"""What the handler checks itself, with a sentence that says where such a text comes from."""
 
 
 @router.get("/environments/deployments/{deployment_id}")
 def get(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
-    """Give one deployment."""
+    """Give one deployment, with its outputs; a sensitive one has no value."""
     with desk.database.read() as tx:
-        return deployment_answer(_deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT))
+        return _shown(tx, desk, deployment_id)
+
+
+@router.put("/environments/deployments/{deployment_id}")
+def approve(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
+    """Approve the plan of a deployment that waits for it; a runner takes it again and carries it out."""
+    with desk.database.write() as tx:
+        deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.RUN_APPLY)
+        _, project = environment_for(tx, desk.caller, deployment.environment_id, Permission.RUN_APPLY)
+        hold_open(tx, project)
+        approval.approve(tx, desk.cipher, deployment, desk.caller, desk.clock.now())
+        answer = _shown(tx, desk, deployment_id)
+    desk.wakeups.work_arrived(deployment.pool_id)
+    return answer
 
 
 @router.put("/environments/deployments/{deployment_id}/cancel")
 def cancel(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
-    """Cancel a deployment that no runner has taken yet."""
+    """Cancel a deployment that no runner has taken yet, or whose plan waits for an approval."""
     return _change(desk, deployment_id, Event.CANCEL)
 
 
@@ -62,12 +81,10 @@ def step_log(
     deployment_id: UUID,
     step_name: Annotated[ShortText, Path()],
     desk: AtDesk,
-    start_time: Annotated[str, Query(alias="startTime")] = "0",
+    start_time: Annotated[str, Query(alias="startTime", json_schema_extra=_POSITION)] = "0",
 ) -> StepLogAnswer:
-    """Give a page of a step's log."""
-    if not (start_time.isascii() and start_time.isdigit() and len(start_time) < 10):  # noqa: PLR2004
-        raise InvalidInput.of("startTime", "must be a nextStartTime of an earlier answer")
-    after = int(start_time)
+    """Give a page of a step's log. `startTime` is the `nextStartTime` of an earlier answer."""
+    after = _place(start_time)
     with desk.database.read() as tx:
         deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
         found = log_store.list_events(tx, deployment.id, step_name, after=after, limit=PAGE)
@@ -76,8 +93,16 @@ def step_log(
         for item in found
     ]
     last = found[-1].number if found else after
-    more = len(found) == PAGE or deployment.status not in FINAL
+    more = len(found) == PAGE or may_go_on(deployment, step_name)
     return StepLogAnswer(events=events, next_start_time=str(last) if more else None, has_more_logs=more)
+
+
+def _place(start_time: str) -> int:
+    """Give the number of the last event that was read."""
+    is_number = start_time.isascii() and start_time.isdigit() and len(start_time) <= len(str(MAX_NUMBER))
+    if not is_number or int(start_time) > MAX_NUMBER:
+        raise InvalidInput.of("startTime", "must be a nextStartTime of an earlier answer")
+    return int(start_time)
 
 
 def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer:
@@ -86,17 +111,27 @@ def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer
         if not (event is Event.ABORT and deployment.status is DeploymentStatus.ABORTING):
             change_state(tx, deployment, event, by=desk.caller.audit_name, now=desk.clock.now())
         changed = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+        answer = deployment_answer(tx, desk.cipher, changed)
     count_end(changed, changed.status)
     desk.wakeups.work_arrived(changed.pool_id)
-    return deployment_answer(changed)
+    return answer
+
+
+def _shown(tx: Transaction, desk: AtDesk, deployment_id: UUID) -> DeploymentAnswer:
+    deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+    return deployment_answer(tx, desk.cipher, deployment)
 
 
 def _deployment_for(tx: Transaction, caller: Actor, deployment_id: UUID, permission: Permission) -> Deployment:
+    """Give a deployment that the caller may use so.
+
+    SECURITY: the environment's project decides, as it stands now, not the one that the deployment was queued in.
+    """
     deployment = store.get_deployment(tx, caller.organization_id, DeploymentId(deployment_id))
     if deployment is None:
         raise NotFound("there is no such deployment")
     try:
-        project_for(tx, caller, deployment.project_id, permission)
+        environment_for(tx, caller, deployment.environment_id, permission)
     except NotFound as error:
         raise NotFound("there is no such deployment") from error
     return deployment

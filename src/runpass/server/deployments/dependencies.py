@@ -25,17 +25,26 @@ class Desk:
     cipher: Cipher
     wakeups: Wakeups
     timeout_seconds: float
+    organization_log_bytes: int
 
     @property
     def queueing(self) -> Queueing:
         """Give what the queue needs."""
-        return Queueing(self.caller, self.cipher, self.clock, self.timeout_seconds)
+        return Queueing(self.caller, self.cipher, self.clock, self.timeout_seconds, self.organization_log_bytes)
 
 
 async def _desk(  # noqa: PLR0917 -- FastAPI's way to say what is needed
     request: Request, caller: Caller, database: Db, clock: Now, cipher: Sealing, settings: Settings
 ) -> Desk:
-    return Desk(caller, database, clock, cipher, request.app.state.wakeups, settings.run_timeout_seconds)
+    return Desk(
+        caller=caller,
+        database=database,
+        clock=clock,
+        cipher=cipher,
+        wakeups=request.app.state.wakeups,
+        timeout_seconds=settings.run_timeout_seconds,
+        organization_log_bytes=settings.organization_log_bytes,
+    )
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

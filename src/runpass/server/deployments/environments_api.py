@@ -1,32 +1,32 @@
-"""JSON routes of environments: they live here because making one queues a deployment."""
+"""JSON routes of environments: they live here because making one queues a deployment. Paths and fields are env0's."""
 
-import secrets
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
 from runpass.errors import InvalidInput, NotFound
-from runpass.ids import EnvironmentId, ProjectId, TemplateId, new_id
-from runpass.server.access.actors import Actor, ScopePath
+from runpass.ids import ProjectId
 from runpass.server.access.permissions import Permission
-from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
-from runpass.server.deployments.answers import (
-    DeploymentAnswer,
-    EnvironmentAnswer,
-    deployment_answer,
-    environment_answer,
-)
+from runpass.server.deployments.answers import DeploymentAnswer, deployment_answers
+from runpass.server.deployments.changing import count_end
+from runpass.server.deployments.creating import create as make
+from runpass.server.deployments.creating import create_without_template as make_without_template
 from runpass.server.deployments.dependencies import AtDesk
-from runpass.server.deployments.queue import queue_deployment, runnable_template
-from runpass.server.deployments.requests import CreateEnvironment, Deploy, save_changes
+from runpass.server.deployments.environment_answers import EnvironmentAnswer, environment_answer, environment_answers
+from runpass.server.deployments.environment_changes import change as change_environment
+from runpass.server.deployments.environment_changes import hold_to_change
+from runpass.server.deployments.idempotency import Once, do_once
+from runpass.server.deployments.requests import ChangeEnvironment, CreateEnvironment
+from runpass.server.deployments.without_template import CreateWithoutTemplate
+from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy import environment_store
+from runpass.server.tenancy.environment_store import Wanted
 from runpass.server.tenancy.lookup import environment_for, project_for
-from runpass.server.tenancy.model import Environment, EnvironmentStatus
-from runpass.server.tenancy.store import list_projects
+from runpass.server.tenancy.visibility import visible_to
 
 router = APIRouter(prefix="/environments", tags=["Environments and deployments"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
@@ -35,82 +35,74 @@ NameQuery = Annotated[ShortText, Query()]
 
 
 @router.get("")
-def list_all(  # noqa: PLR0917 -- one parameter for each of env0's query fields
+def list_all(  # noqa: PLR0913, PLR0917 -- one parameter for each of env0's query fields
     desk: AtDesk,
     project_id: Annotated[UUID | None, Query(alias="projectId")] = None,
     organization_id: Annotated[UUID | None, Query(alias="organizationId")] = None,
     name: NameQuery | None = None,
+    is_active: Annotated[bool | None, Query(alias="isActive", description="Those that are not archived.")] = None,
     limit: Limit = 100,
     offset: Offset = 0,
 ) -> list[EnvironmentAnswer]:
-    """List the environments of a project, or of all projects that the caller may see."""
+    """List the environments of a project, or of all projects that the caller may see, oldest first."""
     if project_id is None and organization_id is None:
         raise InvalidInput.of("projectId", "one of projectId and organizationId is required")
+    caller = desk.caller
+    if organization_id is not None and organization_id != caller.organization_id:
+        raise NotFound("there is no such organization")
+    places = caller.projects_with(Permission.VIEW_PROJECT)
+    if project_id is None and places is not None and not places:
+        return []
     with desk.database.read() as tx:
-        visible = _visible(tx, desk.caller, ProjectId(project_id) if project_id else None, organization_id)
-        found = environment_store.list_environments(
-            tx, desk.caller.organization_id, visible, name=name, limit=limit, offset=offset
-        )
-        latest = store.latest_deployments(tx, [item.id for item in found])
-    return [environment_answer(item, latest.get(item.id)) for item in found]
+        if project_id is not None:
+            project = project_for(tx, caller, ProjectId(project_id), Permission.VIEW_PROJECT)
+            wanted = Wanted(project_id=project.id, name=name, is_active=is_active)
+        else:
+            visible = None if places is None else visible_to(tx, caller)
+            wanted = Wanted(visible=visible, name=name, is_active=is_active)
+        found = environment_store.list_environments(tx, caller.organization_id, wanted, limit=limit, offset=offset)
+        return environment_answers(tx, found)
 
 
 @router.get("/{environment_id}")
-def get(environment_id: UUID, desk: AtDesk) -> EnvironmentAnswer:
-    """Give one environment."""
+def get(environment_id: UUID, desk: AtDesk, response: Response) -> EnvironmentAnswer:
+    """Give one environment; also one that was destroyed or archived, or whose project was deleted."""
     with desk.database.read() as tx:
         environment, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
-        return _with_latest(tx, environment)
+        return environment_answer(tx, desk.cipher, environment, response)
 
 
-@router.post("", status_code=201)
-def create(body: CreateEnvironment, desk: AtDesk) -> EnvironmentAnswer:
+@router.post("", status_code=201, responses={501: {}})
+def create(body: CreateEnvironment, desk: AtDesk, asked: Once, response: Response) -> EnvironmentAnswer:
     """Make an environment and queue its first deployment."""
-    now = desk.clock.now()
-    with desk.database.write() as tx:
-        project = project_for(tx, desk.caller, body.project_id, Permission.RUN_DEPLOY)
-        template = body.deploy_request.blueprint_id
-        if template is not None:
-            runnable_template(tx, project, TemplateId(template))
-        environment = Environment(
-            id=EnvironmentId(new_id()),
-            organization_id=project.organization_id,
-            project_id=project.id,
-            template_id=TemplateId(template) if template else None,
-            name=body.name,
-            workspace_name=body.workspace_name or f"env0{secrets.token_hex(4)}",
-            status=EnvironmentStatus.CREATED,
-            is_archived=False,
-            settings={},
-            created_by=desk.caller.audit_name,
-            created_at=now,
-            updated_at=now,
-        )
-        environment_store.insert_environment(tx, environment)
-        subject = str(environment.id)
-        detail = {"name": environment.name, "projectId": str(project.id)}
-        by, organization = desk.caller.audit_name, project.organization_id
-        record(tx, AuditEvent(now, by, "environment.created", "environment", subject, organization, detail))
-        changes = (body.configuration_changes or ()) + (body.deploy_request.configuration_changes or ())
-        save_changes(tx, desk.cipher, environment, changes, caller=desk.caller, clock=desk.clock)
-        queued = None
-        if not body.prevent_auto_deploy:
-            queued = queue_deployment(tx, desk.queueing, environment, project, body.deploy_request.wanted())
-    if queued:
-        desk.wakeups.work_arrived(queued.pool_id)
-    return environment_answer(environment, queued)
+    done = do_once(desk, asked, response, lambda tx, remember: make(tx, desk, body, remember))
+    with desk.database.read() as tx:
+        return environment_answer(tx, desk.cipher, done.environment, response)
 
 
-@router.post("/{environment_id}/deployments", status_code=201)
-def deploy(environment_id: UUID, body: Deploy, desk: AtDesk) -> DeploymentAnswer:
-    """Queue a deployment."""
+@router.post("/without-template", status_code=201, responses={501: {}})
+def create_without_template(
+    body: CreateWithoutTemplate, desk: AtDesk, asked: Once, response: Response
+) -> EnvironmentAnswer:
+    """Make an environment with a template of its own, and queue its first deployment."""
+    done = do_once(desk, asked, response, lambda tx, remember: make_without_template(tx, desk, body, remember))
+    with desk.database.read() as tx:
+        return environment_answer(tx, desk.cipher, done.environment, response)
+
+
+@router.put("/{environment_id}")
+def change(
+    environment_id: UUID, body: ChangeEnvironment, desk: AtDesk, response: Response, if_match: IfMatch = None
+) -> EnvironmentAnswer:
+    """Change an environment's name and settings, or archive it, which cancels what is queued."""
     with desk.database.write() as tx:
-        environment, project = environment_for(tx, desk.caller, environment_id, Permission.RUN_DEPLOY)
-        changes = body.configuration_changes
-        save_changes(tx, desk.cipher, environment, changes, caller=desk.caller, clock=desk.clock)
-        queued = queue_deployment(tx, desk.queueing, environment, project, body.wanted())
-    desk.wakeups.work_arrived(queued.pool_id)
-    return deployment_answer(queued)
+        held = hold_to_change(tx, desk, environment_id, body)
+        check_unchanged(if_match, held.environment.updated_at)
+        cancelled = change_environment(tx, desk, held, body)
+        answer = _current(tx, desk, environment_id, response)
+    for deployment in cancelled:
+        count_end(deployment, deployment.status)
+    return answer
 
 
 @router.get("/{environment_id}/deployments")
@@ -120,24 +112,9 @@ def list_deployments(
     """List an environment's deployments, newest first."""
     with desk.database.read() as tx:
         environment, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
-        found = store.list_deployments(tx, environment.id, limit=limit, offset=offset)
-    return [deployment_answer(item) for item in found]
+        return deployment_answers(tx, store.list_deployments(tx, environment.id, limit=limit, offset=offset))
 
 
-def _visible(
-    tx: Transaction, caller: Actor, project_id: ProjectId | None, organization_id: UUID | None
-) -> set[ProjectId] | None:
-    """Give the projects to look into; None for all, because a database takes only so many parameters."""
-    if organization_id is not None and organization_id != caller.organization_id:
-        raise NotFound("there is no such organization")
-    if project_id is not None:
-        return {project_for(tx, caller, project_id, Permission.VIEW_PROJECT).id}
-    if caller.may(Permission.VIEW_PROJECT, ScopePath(caller.organization_id)):
-        return None
-    projects = list_projects(tx, caller.organization_id)
-    return {project.id for project in projects if caller.may(Permission.VIEW_PROJECT, project.scope)}
-
-
-def _with_latest(tx: Transaction, environment: Environment) -> EnvironmentAnswer:
-    latest = store.latest_deployments(tx, [environment.id])
-    return environment_answer(environment, latest.get(environment.id))
+def _current(tx: Transaction, desk: AtDesk, environment_id: UUID, response: Response) -> EnvironmentAnswer:
+    environment, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
+    return environment_answer(tx, desk.cipher, environment, response)

@@ -47,6 +47,12 @@ def live_leases(tx: Transaction, runner_id: RunnerId) -> int:
     return int(tx.execute(select(func.count()).select_from(run_leases).where(live)).scalar_one())
 
 
+def silent_leases(tx: Transaction, deployment_id: DeploymentId) -> int:
+    """Count the leases of a deployment, ended or not, whose holder never spoke."""
+    silent = (run_leases.c.deployment_id == deployment_id) & run_leases.c.spoken_at.is_(None)
+    return int(tx.execute(select(func.count()).select_from(run_leases).where(silent)).scalar_one())
+
+
 def extend_lease(tx: Transaction, lease_id: RunLeaseId, expires_at: datetime, now: datetime) -> None:
     """Move a live lease's deadline, because its holder spoke."""
     live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None)

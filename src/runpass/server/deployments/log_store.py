@@ -10,7 +10,14 @@ from sqlalchemy import func, select, update
 from runpass.ids import DeploymentId, OrganizationId, new_id
 from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
 from runpass.server.db.engine import Transaction, insert_into
-from runpass.server.db.schema.deployments import deployment_log_events, deployment_steps
+from runpass.server.db.schema.deployments import (
+    deployment_log_events,
+    deployment_steps,
+    deployments,
+    organization_usage,
+)
+
+LINE_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +61,10 @@ def save_steps(
         tx.execute(upsert, row)
 
 
-def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[LogEvent]) -> None:
-    """Store log events; one that is there already is left as it is."""
+def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[LogEvent]) -> int:
+    """Store log events; one that is there already is left as it is. Give how many bytes the new ones count."""
     if not events:
-        return
+        return 0
     rows = [
         {
             "deployment_id": deployment_id,
@@ -69,7 +76,26 @@ def save_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[L
         }
         for event in events
     ]
-    tx.execute(insert_into(tx, deployment_log_events).on_conflict_do_nothing(), rows)
+    table = deployment_log_events
+    insert = insert_into(tx, table).on_conflict_do_nothing().returning(table.c.step, table.c.number)
+    new = {(row.step, row.number) for row in tx.execute(insert, rows)}
+    return sum(size_of(event) for event in events if (event.step, event.number) in new)
+
+
+def known_events(tx: Transaction, deployment_id: DeploymentId, events: Sequence[LogEvent]) -> set[tuple[str, int]]:
+    """Give step and number of those of these events that are stored already."""
+    table, known = deployment_log_events, set()
+    for step in {event.step for event in events}:
+        numbers = [event.number for event in events if event.step == step]
+        between = (table.c.step == step) & table.c.number.between(min(numbers), max(numbers))
+        query = select(table.c.number).where(table.c.deployment_id == deployment_id, between)
+        known |= {(step, number) for number in tx.execute(query).scalars()}
+    return known
+
+
+def size_of(event: LogEvent) -> int:
+    """Give how many bytes an event counts towards what logs may hold: its text, and what keeping any line costs."""
+    return len(event.message.encode(errors="replace")) + LINE_BYTES
 
 
 def list_steps(tx: Transaction, deployment_id: DeploymentId) -> list[StoredStep]:
@@ -114,3 +140,33 @@ def last_number(tx: Transaction, deployment_id: DeploymentId, step: str) -> int:
     events = deployment_log_events
     query = select(func.max(events.c.number)).where(events.c.deployment_id == deployment_id, events.c.step == step)
     return tx.execute(query).scalar() or 0
+
+
+def count_log_bytes(tx: Transaction, deployment_id: DeploymentId, size_bytes: int) -> None:
+    """Add to what a deployment's log holds."""
+    more = update(deployments).where(deployments.c.id == deployment_id)
+    tx.execute(more.values(log_bytes=deployments.c.log_bytes + size_bytes))
+
+
+def count_usage(tx: Transaction, organization_id: OrganizationId, size_bytes: int) -> None:
+    """Add what a deployment's log holds, which has ended, to what its organization's logs hold."""
+    if size_bytes == 0:
+        return
+    table = organization_usage
+    first = insert_into(tx, table).values(organization_id=organization_id, log_bytes=size_bytes)
+    more = {"log_bytes": table.c.log_bytes + size_bytes}
+    tx.execute(first.on_conflict_do_update(index_elements=["organization_id"], set_=more))
+
+
+def usage(tx: Transaction, organization_id: OrganizationId) -> int:
+    """Give how many bytes the logs of an organization's ended deployments hold."""
+    mine = organization_usage.c.organization_id == organization_id
+    return tx.execute(select(organization_usage.c.log_bytes).where(mine)).scalar_one_or_none() or 0
+
+
+def count_steps(tx: Transaction, deployment_id: DeploymentId, prefix: str) -> int:
+    """Count a deployment's steps whose names begin so."""
+    these = (deployment_steps.c.deployment_id == deployment_id) & deployment_steps.c.name.startswith(
+        prefix, autoescape=True
+    )
+    return int(tx.execute(select(func.count()).select_from(deployment_steps).where(these)).scalar_one())

@@ -1,94 +1,167 @@
-"""Request bodies of environments and deployments, and what of them cannot be done yet."""
+"""Request bodies of environments: what of them can be done, and what env0 has and runpass does not."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from runpass.clock import Clock
+from runpass.errors import NotOffered
 from runpass.ids import TemplateId
-from runpass.secret import Secret
-from runpass.server.access.actors import Actor
-from runpass.server.db.encryption import Cipher
-from runpass.server.db.engine import Transaction
-from runpass.server.deployments.queue import DeployRequest
+from runpass.protocol.wire import cut
+from runpass.server.deployments.environment_settings import SettingsBody
+from runpass.server.deployments.lifespans import Ttl
+from runpass.server.deployments.model import DeploymentType, DeployRequest
 from runpass.server.http.wire import ApiModel, Flag, LongText, Name, PoolName, ShortText
 from runpass.server.runners.model import DEFAULT_POOL
-from runpass.server.tenancy.model import Environment
-from runpass.server.variables.model import VariableScope
-from runpass.server.variables.saving import Wanted, check_names, save
+from runpass.server.templates.repository import Repository, Revision
+from runpass.server.variables.requests import Changes
 
 
-class VariableChange(ApiModel):
-    """A variable to set on the environment before it is deployed."""
-
-    name: Name
-    value: LongText
-    type: Literal[0, 1] = 0
-    is_sensitive: Flag = False
+def _nothing(value: object) -> object:
+    return None if value == "" else value
 
 
-Changes = Annotated[tuple[VariableChange, ...], Field(max_length=200)]
+BlankIsNone = BeforeValidator(_nothing)
+"""How programs in Go may spell "none"."""
+
+RevisionText = Annotated[Revision, Field(max_length=255)]
+WorkspaceName = Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+Command = Annotated[LongText, Field(min_length=1)]
+Commands = Annotated[tuple[Command, ...], Field(max_length=100)]
+Targets = ShortText | Annotated[tuple[ShortText, ...], Field(max_length=100), cut(100)]
+
+
+class SetChanges(ApiModel):
+    """`configurationSetChanges`: runpass has no sets of variables, so there is nothing to assign."""
+
+    assign: Annotated[tuple[object, ...], Field(max_length=100)] | None = None
+    unassign: Annotated[tuple[object, ...], Field(max_length=100)] | None = None
+
+
+class DriftDetection(ApiModel):
+    """When env0 would look for drift by itself."""
+
+    enabled: Flag | None = None
+    cron: ShortText | None = None
 
 
 class Deploy(ApiModel):
     """Request: a deployment."""
 
-    blueprint_id: UUID | None = None
-    blueprint_revision: ShortText | None = None
+    blueprint_id: Annotated[UUID | None, BlankIsNone] = None
+    blueprint_revision: RevisionText | None = None
+    blueprint_repository: Repository | None = None
+    deployment_type: ShortText | None = None
+    trigger_name: Literal["user", "terraform-cli", "workflow"] | None = None
     comment: LongText | None = None
     configuration_changes: Changes | None = None
+    configuration_set_changes: SetChanges | None = None
     user_requires_approval: Flag | None = None
+    task_commands: Commands | None = None
+    targets: Targets | None = None
+    sub_environments: dict[str, object] | None = None
+    ttl: Ttl | None = None
     runner_pool: PoolName | None = None
 
-    @field_validator("user_requires_approval")
-    @classmethod
-    def _no_approval_yet(cls, value: bool | None) -> bool | None:  # noqa: FBT001 -- Pydantic's signature
-        return refuse_approval(value)
+    @model_validator(mode="after")
+    def _task_has_commands(self) -> Self:
+        if bool(self.task_commands) != (self.deployment_type == DeploymentType.TASK):
+            raise ValueError("taskCommands and deploymentType task come together")
+        return self
 
-    def wanted(self) -> DeployRequest:
+    @property
+    def kind(self) -> DeploymentType:
+        """Which kind of deployment this asks for. Raises `NotOffered` for those that only env0 has."""
+        try:
+            return DeploymentType(self.deployment_type or DeploymentType.DEPLOY)
+        except ValueError:
+            raise NotOffered("runpass runs deployments of the types deploy, destroy and task, and no others") from None
+
+    def check_offered(self) -> None:
+        """Raise `NotOffered` for what env0 has and runpass does not. Ignoring it would deploy something else."""
+        _ = self.kind
+        if self.targets:
+            raise NotOffered("runpass deploys whole environments: targets are not offered")
+        if self.sub_environments:
+            raise NotOffered("workflows of several environments are not offered")
+        check_sets(self.configuration_set_changes)
+
+    def wanted(self, *, changed_variables: bool) -> DeployRequest:
         """Give the rule's view of this request."""
-        template = TemplateId(self.blueprint_id) if self.blueprint_id else None
-        pool = self.runner_pool or DEFAULT_POOL
-        return DeployRequest(template, self.blueprint_revision or "", self.comment or "", pool)
+        return DeployRequest(
+            template_id=TemplateId(self.blueprint_id) if self.blueprint_id else None,
+            revision=self.blueprint_revision or "",
+            comment=self.comment or "",
+            pool=self.runner_pool or DEFAULT_POOL,
+            kind=self.kind,
+            repository=self.blueprint_repository or "",
+            trigger=self.trigger_name or "user",
+            requires_approval=bool(self.user_requires_approval),
+            task_commands=self.task_commands or (),
+            changed_variables=changed_variables,
+        )
 
 
-class CreateEnvironment(ApiModel):
-    """Request: a new environment, deployed at once unless `preventAutoDeploy`."""
+class EnvironmentFields(SettingsBody):
+    """What the requests for a new environment have in common."""
 
     name: Name
     project_id: UUID
-    deploy_request: Deploy
-    workspace_name: Annotated[Name, Field(pattern=r"^[A-Za-z0-9._-]+$")] | None = None
+    workspace_name: Annotated[WorkspaceName | None, BlankIsNone] = None
     configuration_changes: Changes | None = None
-    requires_approval: Flag | None = None
+    configuration_set_changes: SetChanges | None = None
     prevent_auto_deploy: Flag | None = None
+    ttl: Ttl | None = None
+    drift_detection_request: DriftDetection | None = None
 
-    @field_validator("requires_approval")
-    @classmethod
-    def _no_approval_yet(cls, value: bool | None) -> bool | None:  # noqa: FBT001 -- Pydantic's signature
-        return refuse_approval(value)
-
-
-def refuse_approval(value: bool | None) -> bool | None:  # noqa: FBT001 -- a validator's signature
-    """Refuse to run without the approval that somebody asked for. SECURITY: fail closed until it is built."""
-    if value:
-        raise ValueError("must be false: deployments that wait for approval are not supported yet")
-    return value
+    def check_fields_offered(self) -> None:
+        """Raise `NotOffered` for what env0 has and runpass does not."""
+        check_sets(self.configuration_set_changes)
+        if self.drift_detection_request and self.drift_detection_request.enabled:
+            raise NotOffered(DRIFT)
 
 
-def save_changes(
-    tx: Transaction, cipher: Cipher, environment: Environment, changes: Changes | None, *, caller: Actor, clock: Clock
-) -> None:
-    """Save the variables of a request as variables of the environment (env0's scope `DEPLOYMENT`)."""
-    check_names([item.name for item in changes or ()], prefix="configurationChanges.")
-    for item in changes or ():
-        wanted = Wanted(
-            scope=VariableScope.ENVIRONMENT,
-            scope_id=environment.id,
-            name=item.name,
-            value=Secret(item.value),
-            is_sensitive=item.is_sensitive,
-            type=item.type,
+class CreateEnvironment(EnvironmentFields):
+    """Request: a new environment, deployed at once unless `preventAutoDeploy`."""
+
+    deploy_request: Deploy
+    type: ShortText | None = None
+
+
+class ChangeEnvironment(SettingsBody):
+    """Request: a change of an environment; what is left out stays as it is."""
+
+    name: Name | None = None
+    is_archived: Flag | None = None
+
+
+class Destroy(ApiModel):
+    """Request: a destruction; the body may be left out."""
+
+    comment: LongText | None = None
+    user_requires_approval: Flag | None = None
+    runner_pool: PoolName | None = None
+
+    def wanted(self) -> DeployRequest:
+        """Give the rule's view of this request."""
+        return DeployRequest(
+            comment=self.comment or "",
+            pool=self.runner_pool or DEFAULT_POOL,
+            kind=DeploymentType.DESTROY,
+            requires_approval=bool(self.user_requires_approval),
         )
-        save(tx, cipher, environment.organization_id, wanted, by=caller.audit_name, clock=clock)
+
+
+class MoveEnvironment(ApiModel):
+    """Request: the project that an environment is to belong to."""
+
+    project_id: UUID
+
+
+DRIFT = "runpass does not look for drift by itself: deploy with an approval, and read the plan"
+
+
+def check_sets(changes: SetChanges | None) -> None:
+    """Raise `NotOffered` where a set of variables is to be assigned or taken away."""
+    if changes and (changes.assign or changes.unassign):
+        raise NotOffered("sets of variables are not offered: set the variables where they are needed")

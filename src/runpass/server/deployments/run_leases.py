@@ -4,8 +4,10 @@ A lease lives until a deadline that heartbeats move. Its holder proves itself wi
 secret and the newest fencing token; a report that comes late, from a lease that was lost, is refused.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -13,31 +15,34 @@ from runpass.clock import Clock
 from runpass.errors import Conflict, StaleLease, Unauthenticated, Unavailable
 from runpass.ids import RunLeaseId, new_id
 from runpass.observability.metrics import RUNNERS_LOST
-from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Report
-from runpass.protocol.run_lease import HeartbeatAnswer, RunLease, Wish
-from runpass.protocol.wire import decode
+from runpass.protocol.run_lease import HeartbeatAnswer, Phase, RunLease, Wish
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
-from runpass.server.credentials.rules import clear_text_refusal
+from runpass.server.credentials.rules import clear_text_refusal, unserved
+from runpass.server.credentials.sealing import grants
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.deployments import lease_store, log_store, store
-from runpass.server.deployments.changing import change_state, count_end, note_state
-from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
-from runpass.server.deployments.queue import inputs_place
-from runpass.server.deployments.transitions import OUTCOMES, Event
+from runpass.server.deployments.changing import cancel_waiting, change_state, count_end, note_state
+from runpass.server.deployments.inputs import commands_for, inputs_of
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, Inputs, Lease
+from runpass.server.deployments.outputs import seal_outputs
+from runpass.server.deployments.reporting import keep_report, named
+from runpass.server.deployments.transitions import Event, event_of
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
+from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization, get_project
 
 _log = structlog.get_logger(__name__)
 RUNNER_LOST = "runner lost"
 MOST_RETURNS = 3
-"""Times that a deployment goes back to the queue because nobody began it; each lease counts its fencing token up."""
+"""Times that a deployment goes back to the queue because nobody began it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ class LeaseRules:
     cipher: Cipher
     clock: Clock
     lifetime: timedelta
+    max_log_bytes: int = 64 * 1024 * 1024
+    """What the log of one deployment may hold."""
 
 
 def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
@@ -74,12 +81,12 @@ def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
             continue  # somebody else took a deployment of the same environment: look again
         if not isinstance(found, Deployment):
             return found
-        count_end(found, DeploymentStatus.INTERNAL_FAILURE)  # it was refused: look for another one
+        count_end(found, found.status)  # it was refused: look for another one
     return None
 
 
 def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deployment | None:
-    """Give a lease on the next deployment, the deployment itself if it had to be refused, or None."""
+    """Give a lease on the next deployment, the deployment as it ended if it had to be refused, or None."""
     now = rules.clock.now()
     mark_seen(tx, known.id, now)  # also keeps other calls of this runner out until we are done
     runner = get_runner(tx, known.id)
@@ -93,14 +100,49 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
         return None
     granted = credentials_for(tx, deployment)
     organization = get_organization(tx, deployment.organization_id)
-    refusal = clear_text_refusal(granted, organization)
-    if refusal is not None:
-        change_state(tx, deployment, Event.BREAK, by="system", now=now, values={"error": refusal})
-        return deployment
+    inputs = inputs_of(tx, rules.cipher, deployment)
+    refused = _refusal(inputs, granted, organization)
+    if refused is not None:
+        event, sentence = refused
+        status = change_state(tx, deployment, event, by="system", now=now, values={"error": sentence})
+        return replace(deployment, status=status)
     if unisolated:
         bind_to_project(tx, runner.id, deployment.project_id)
     secret = new_bearer("rpl")
-    lease = Lease(
+    lease = _new_lease(tx, deployment, runner, secret, now, now + rules.lifetime)
+    lease_store.insert_lease(tx, lease)
+    note_state(tx, deployment, DeploymentStatus.IN_PROGRESS, by=runner.audit_name, now=now)
+    return RunLease(
+        lease_id=lease.id,
+        lease_secret=secret,
+        fencing_token=lease.fencing_token,
+        expires_at=lease.expires_at,
+        timeout_seconds=deployment.timeout_seconds,
+        run=inputs.run,
+        phase=deployment.phase,
+        commands=commands_for(inputs, deployment.phase),
+        variables=inputs.variables,
+        credentials=grants(rules.cipher, granted),
+        identity=has_identity(granted, organization),
+        vault_identity=second_audience(granted) is not None,
+    )
+
+
+def _refusal(
+    inputs: Inputs, granted: Sequence[StoredCredential], organization: Organization | None
+) -> tuple[Event, str] | None:
+    """Give why a deployment ends when a runner would take it, and how."""
+    sentence = inputs.refusal or unserved(granted)
+    if sentence is not None:
+        return Event.FAIL, sentence
+    forbidden = clear_text_refusal(granted, organization)
+    return None if forbidden is None else (Event.BREAK, forbidden)
+
+
+def _new_lease(  # noqa: PLR0917 -- what the record holds
+    tx: Transaction, deployment: Deployment, runner: Runner, secret: Secret, now: datetime, expires_at: datetime
+) -> Lease:
+    return Lease(
         id=RunLeaseId(new_id()),
         organization_id=deployment.organization_id,
         deployment_id=deployment.id,
@@ -109,50 +151,31 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
         fencing_token=lease_store.next_fencing_token(tx, deployment.id),
         tokens_minted=0,
         taken_at=now,
-        expires_at=now + rules.lifetime,
+        expires_at=expires_at,
         ended_at=None,
     )
-    lease_store.insert_lease(tx, lease)
-    note_state(tx, deployment, DeploymentStatus.IN_PROGRESS, by=runner.audit_name, now=now)
-    identity = bool(granted) or (organization is not None and organization.enable_oidc)
-    return _run_lease(inputs_of(rules.cipher, deployment), deployment, lease, secret, granted, identity=identity)
-
-
-def _run_lease(
-    inputs: Inputs,
-    deployment: Deployment,
-    lease: Lease,
-    secret: Secret,
-    granted: tuple[StoredCredential, ...],
-    *,
-    identity: bool,
-) -> RunLease:
-    return RunLease(
-        lease_id=lease.id,
-        lease_secret=secret,
-        fencing_token=lease.fencing_token,
-        expires_at=lease.expires_at,
-        timeout_seconds=deployment.timeout_seconds,
-        run=inputs.run,
-        commands=inputs.commands,
-        variables=inputs.variables,
-        credentials=tuple(
-            CredentialGrant(credential_id=item.id, name=item.name, kind=item.kind, value=item.value) for item in granted
-        ),
-        identity=identity,
-    )
-
-
-def inputs_of(cipher: Cipher, deployment: Deployment) -> Inputs:
-    """Give a deployment's frozen inputs."""
-    place = inputs_place(deployment.id, deployment.organization_id)
-    return decode(Inputs, cipher.unseal(deployment.inputs_sealed, place))
 
 
 def credentials_for(tx: Transaction, deployment: Deployment) -> tuple[StoredCredential, ...]:
     """Give the credentials that the deployment's project may use now."""
     project = get_project(tx, deployment.organization_id, deployment.project_id)
     return credentials_of(tx, project.path) if project else ()
+
+
+def has_identity(granted: Iterable[StoredCredential], organization: Organization | None) -> bool:
+    """Whether a run with these credentials is given a workload identity token of its own."""
+    by_credential = any(item.kind is CredentialKind.VAULT_OIDC for item in granted)
+    return by_credential or (organization is not None and organization.enable_oidc)
+
+
+def second_audience(granted: Iterable[StoredCredential]) -> str | None:
+    """Give the audience of the job's second token: that of all Vaults, where a credential asks for it (`v2`).
+
+    SECURITY: never the audience of one credential (`credential`): a token with that one is for its login alone.
+    """
+    vaults = (item for item in granted if item.kind is CredentialKind.VAULT_OIDC)
+    chosen = next((item for item in vaults if item.value.clear.get("tokenFormat") == "v2"), None)
+    return None if chosen is None else chosen.value.audience("", chosen.id)
 
 
 def held(tx: Transaction, holder: Holder, now: datetime, *, for_change: bool = True) -> tuple[Lease, Deployment]:
@@ -194,23 +217,42 @@ def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
     with rules.database.write() as tx:
         lease, deployment = held(tx, holder, now)
         lease_store.mark_spoken(tx, lease.id, now)
-        log_store.save_steps(tx, deployment.organization_id, deployment.id, report.steps)
-        log_store.save_events(tx, deployment.id, report.events)
+        keep_report(tx, deployment, report, rules.max_log_bytes)
 
 
 def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
-    """End the lease and the deployment as the runner says; give the deployment as it was before."""
-    now = rules.clock.now()
+    """End the lease as the runner says, and with it the deployment, unless its plan now waits for an approval.
+
+    Give the deployment as it was before. A destroy that succeeded takes what else was queued with it.
+    """
+    now, by = rules.clock.now(), holder.runner.audit_name
     with rules.database.write() as tx:
         lease, deployment = held(tx, holder, now)
-        refusal = last_word.refusal.model_dump(mode="json", by_alias=True) if last_word.refusal else None
-        values = {"error": last_word.error, "failed_step": last_word.failed_step, "refusal": refusal}
-        event = OUTCOMES[last_word.outcome]
-        status = change_state(tx, deployment, event, by=holder.runner.audit_name, now=now, values=values)
+        lease_store.mark_spoken(tx, lease.id, now)
+        event = event_of(deployment.status, deployment.phase, last_word.outcome)
+        values = _said(rules.cipher, deployment, last_word, event)
+        status = change_state(tx, deployment, event, by=by, now=now, values=values)
         log_store.end_open_steps(tx, deployment.id, now)
         lease_store.end_lease(tx, lease.id, now)
+        destroyed = (status, deployment.type) == (DeploymentStatus.SUCCESS, DeploymentType.DESTROY)
+        cancelled = cancel_waiting(tx, deployment.environment_id, by="system", now=now) if destroyed else []
     count_end(deployment, status)
+    for item in cancelled:
+        count_end(item, item.status)
     return deployment
+
+
+def _said(cipher: Cipher, deployment: Deployment, last_word: Finish, event: Event) -> dict[str, Any]:
+    """Give the columns that a runner's last word fills."""
+    failed = last_word.failed_step
+    values: dict[str, Any] = {
+        "error": last_word.error,
+        "failed_step": None if failed is None else named(failed, deployment.phase),
+        "refusal": last_word.refusal.model_dump(mode="json", by_alias=True) if last_word.refusal else None,
+    }
+    if last_word.outputs is not None and deployment.phase is Phase.APPLY and event is Event.SUCCEED:
+        values["outputs_sealed"] = seal_outputs(cipher, deployment, last_word.outputs)
+    return values
 
 
 def end_expired(rules: LeaseRules) -> list[Deployment]:
@@ -241,8 +283,8 @@ def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
         deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
         if deployment is None:
             return None
-        if _never_began(current, deployment):
-            status = change_state(tx, deployment, Event.RETURN, by="system", now=now, values={"started_at": None})
+        if _never_began(tx, current, deployment):
+            status = _return(tx, deployment, now)
         else:
             _log_loss(tx, deployment, now)
             status = change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": RUNNER_LOST})
@@ -251,10 +293,17 @@ def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
     return replace(deployment, status=status)
 
 
-def _never_began(lease: Lease, deployment: Deployment) -> bool:
+def _never_began(tx: Transaction, lease: Lease, deployment: Deployment) -> bool:
     """Whether a lost lease's run can be given to another runner: the answer that carried it may never have arrived."""
-    untouched = lease.spoken_at is None and deployment.status is DeploymentStatus.IN_PROGRESS
-    return untouched and lease.fencing_token <= MOST_RETURNS
+    if lease.spoken_at is not None or deployment.status is not DeploymentStatus.IN_PROGRESS:
+        return False
+    return lease_store.silent_leases(tx, deployment.id) <= MOST_RETURNS
+
+
+def _return(tx: Transaction, deployment: Deployment, now: datetime) -> DeploymentStatus:
+    if deployment.reviewed_at is not None:
+        return change_state(tx, deployment, Event.RETURN_APPROVED, by="system", now=now)
+    return change_state(tx, deployment, Event.RETURN, by="system", now=now, values={"started_at": None})
 
 
 def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:

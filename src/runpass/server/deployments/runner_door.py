@@ -1,6 +1,10 @@
 """The runner's door: plain Starlette routes below `/runner/v1`, in the words of `runpass.protocol`."""
 
 import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -9,8 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, StaleLease, Unauthenticated
-from runpass.ids import RunLeaseId
+from runpass.errors import Conflict, StaleLease, TooManyRequests, Unauthenticated
+from runpass.ids import OrganizationId, RunLeaseId
 from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
@@ -25,15 +29,26 @@ from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.runners.joining import register, runner_of
 from runpass.server.runners.model import Runner
 
+RETRY_SECONDS: Final = 5
+
 
 class RunnerDoor:
     """Everything a runner may ask of the server."""
 
-    def __init__(self, rules: LeaseRules, passport: Passport, wakeups: Wakeups, *, longest_wait: float) -> None:
+    def __init__(
+        self,
+        rules: LeaseRules,
+        passport: Passport,
+        wakeups: Wakeups,
+        *,
+        longest_wait: float,
+        most_waiting: int = 256,
+    ) -> None:
         self._rules = rules
         self._passport = passport
         self._wakeups = wakeups
         self._longest_wait = longest_wait
+        self._waiting = Waiting(most_waiting)
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -66,7 +81,7 @@ class RunnerDoor:
         runner = await self._runner(request)
         clock = self._rules.clock
         deadline = clock.monotonic() + _wait(request, self._longest_wait)
-        with self._wakeups.listen(runner.pool_id) as listener:
+        with self._waiting.one_of(runner.organization_id), self._wakeups.listen(runner.pool_id) as listener:
             while True:
                 lease = await run_in_threadpool(run_leases.take, self._rules, runner)
                 if lease is not None:
@@ -114,6 +129,29 @@ class RunnerDoor:
                 hint="give both the same version of runpass",
             )
         return await run_in_threadpool(_read, self._rules, bearer(request))
+
+
+class Waiting:
+    """How many runners of each organization wait at this server process, and no more than `most` of one."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._counts: Counter[OrganizationId] = Counter()
+
+    @contextmanager
+    def one_of(self, organization_id: OrganizationId) -> Iterator[None]:
+        """Count one more while it waits. Raises `TooManyRequests` when there are so many already."""
+        if self._counts[organization_id] >= self._most:
+            raise TooManyRequests(
+                "more runners of this organization wait for work than this server allows",
+                retry_after_seconds=RETRY_SECONDS,
+                hint="the operator can raise max_waiting_runners",
+            )
+        self._counts[organization_id] += 1
+        try:
+            yield
+        finally:
+            self._counts -= Counter([organization_id])  # forgets it at zero
 
 
 def bearer(request: Request) -> Secret:

@@ -1,22 +1,29 @@
 """Every query on deployments themselves."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, select, update
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, or_, select, update
 
 from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, ProjectId
+from runpass.protocol.run_lease import Phase
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.deployments import deployments
 from runpass.server.db.schema.tenancy import environments
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
 
-OCCUPYING = ("IN_PROGRESS", "WAITING_FOR_USER", "ABORTING")
+OCCUPYING = ("IN_PROGRESS", "WAITING_FOR_USER", "APPROVED", "ABORTING")
+WAITING = ("QUEUED", "APPROVED")
+
+_SEALED = frozenset({"inputs_sealed", "outputs_sealed"})
+_has_outputs = deployments.c.outputs_sealed.is_not(None).label("has_outputs")
+_COLUMNS = (*(column for column in deployments.c if column.name not in _SEALED), _has_outputs)
+"""All but what is sealed and may be large."""
 
 
-def insert_deployment(tx: Transaction, deployment: Deployment) -> None:
-    """Store a new deployment."""
+def insert_deployment(tx: Transaction, deployment: Deployment, inputs_sealed: bytes) -> None:
+    """Store a new deployment with its frozen inputs, encrypted."""
     tx.execute(
         deployments.insert().values(
             id=deployment.id,
@@ -27,11 +34,15 @@ def insert_deployment(tx: Transaction, deployment: Deployment) -> None:
             pool_id=deployment.pool_id,
             type=deployment.type.value,
             status=deployment.status.value,
+            phase=deployment.phase.value,
+            requires_approval=deployment.requires_approval,
+            trigger_name=deployment.trigger,
             started_by=deployment.started_by,
             comment=deployment.comment,
             revision=deployment.revision,
+            repository=deployment.repository,
             timeout_seconds=deployment.timeout_seconds,
-            inputs_sealed=deployment.inputs_sealed,
+            inputs_sealed=inputs_sealed,
             queued_at=deployment.queued_at,
         )
     )
@@ -40,8 +51,28 @@ def insert_deployment(tx: Transaction, deployment: Deployment) -> None:
 def get_deployment(tx: Transaction, organization_id: OrganizationId, deployment_id: DeploymentId) -> Deployment | None:
     """Give a deployment of this organization."""
     mine = (deployments.c.id == deployment_id) & (deployments.c.organization_id == organization_id)
-    row = tx.execute(select(deployments).where(mine)).one_or_none()
+    row = tx.execute(select(*_COLUMNS).where(mine)).one_or_none()
     return None if row is None else _deployment(row)
+
+
+def sealed_inputs(tx: Transaction, deployment_id: DeploymentId) -> bytes:
+    """Give what a deployment is given, encrypted."""
+    query = select(deployments.c.inputs_sealed).where(deployments.c.id == deployment_id)
+    return bytes(tx.execute(query).scalar_one())
+
+
+def sealed_outputs(tx: Transaction, deployment_id: DeploymentId) -> bytes | None:
+    """Give what a deployment gave back, encrypted."""
+    query = select(deployments.c.outputs_sealed).where(deployments.c.id == deployment_id)
+    return tx.execute(query).scalar_one_or_none()
+
+
+def newest_outputs(tx: Transaction, environment_id: EnvironmentId) -> tuple[DeploymentId, bytes] | None:
+    """Give the newest outputs of an environment, encrypted, and the deployment that gave them."""
+    given = (deployments.c.environment_id == environment_id) & deployments.c.outputs_sealed.is_not(None)
+    query = select(deployments.c.id, deployments.c.outputs_sealed).where(given)
+    row = tx.execute(query.order_by(deployments.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else (DeploymentId(row.id), bytes(row.outputs_sealed))
 
 
 def list_deployments(
@@ -72,45 +103,67 @@ def latest_query(environment_ids: Collection[EnvironmentId]) -> Select[Any]:
         .scalar_subquery()
     )
     joined = environments.join(deployments, deployments.c.id == newest)
-    return select(deployments).select_from(joined).where(environments.c.id.in_(environment_ids))
+    return select(*_COLUMNS).select_from(joined).where(environments.c.id.in_(environment_ids))
 
 
-def last_outcome(tx: Transaction, environment_id: EnvironmentId) -> DeploymentStatus | None:
-    """Give how the environment's last deployment ended that ran at all; None if none ever did."""
-    ran = (deployments.c.environment_id == environment_id) & deployments.c.started_at.is_not(None)
-    ended = select(deployments.c.status).where(ran, deployments.c.finished_at.is_not(None))
-    status = tx.execute(ended.order_by(deployments.c.finished_at.desc()).limit(1)).scalar_one_or_none()
-    return None if status is None else DeploymentStatus(status)
+def last_outcome(tx: Transaction, environment_id: EnvironmentId) -> tuple[DeploymentStatus, DeploymentType] | None:
+    """Give how the last deploy or destroy ended that may have changed the environment; None if none ever did."""
+    changing = _changing(environment_id, DeploymentType.DEPLOY, DeploymentType.DESTROY)
+    ended = changing.where(deployments.c.finished_at.is_not(None)).order_by(deployments.c.finished_at.desc()).limit(1)
+    row = tx.execute(ended.with_only_columns(deployments.c.status, deployments.c.type)).one_or_none()
+    return None if row is None else (DeploymentStatus(row.status), DeploymentType(row.type))
+
+
+def last_deploy(tx: Transaction, environment_id: EnvironmentId) -> Deployment | None:
+    """Give the newest deploy that may have changed the environment, however it ended: what a destroy is to undo."""
+    query = _changing(environment_id, DeploymentType.DEPLOY).order_by(deployments.c.id.desc()).limit(1)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _deployment(row)
+
+
+def list_in_states(
+    tx: Transaction, environment_id: EnvironmentId, states: Collection[DeploymentStatus]
+) -> list[Deployment]:
+    """Give an environment's deployments that are in one of these states, oldest first."""
+    mine = (deployments.c.environment_id == environment_id) & deployments.c.status.in_([item.value for item in states])
+    return [_deployment(row) for row in tx.execute(select(*_COLUMNS).where(mine).order_by(deployments.c.id))]
+
+
+def hold_in_states(tx: Transaction, project_id: ProjectId, states: Collection[DeploymentStatus]) -> list[Deployment]:
+    """Give a project's deployments in one of these states, and keep them so; those being taken now are left out."""
+    there = (deployments.c.project_id == project_id) & deployments.c.status.in_([item.value for item in states])
+    query = select(*_COLUMNS).where(there).order_by(deployments.c.id).with_for_update(skip_locked=True)
+    return [_deployment(row) for row in tx.execute(query)]
 
 
 def take_next(tx: Transaction, pool_id: PoolId, project_id: ProjectId | None, now: datetime) -> Deployment | None:
-    """Make the oldest queued deployment of a pool whose environment is free `IN_PROGRESS`, and give it.
+    """Make the oldest deployment of a pool that a runner can take `IN_PROGRESS`, and give it.
 
+    That is a queued one whose environment is free, or an approved one, which occupies its environment already.
     Two takers of the same environment are told apart by the partial unique index: the loser gets a `Conflict`.
     """
-    waiting = select(deployments.c.id).where(
-        deployments.c.status == "QUEUED", deployments.c.pool_id == pool_id, ~_environment_is_busy()
+    waiting = select(deployments.c.id, deployments.c.started_at).where(
+        _can_be_taken(), deployments.c.pool_id == pool_id
     )
     if project_id is not None:
         waiting = waiting.where(deployments.c.project_id == project_id)
     oldest = waiting.order_by(deployments.c.id).limit(1).with_for_update(skip_locked=True)
-    chosen = tx.execute(oldest).scalar_one_or_none()
+    chosen = tx.execute(oldest).one_or_none()
     if chosen is None:
         return None
     taken = (
         update(deployments)
-        .where(deployments.c.id == chosen, deployments.c.status == "QUEUED")
-        .values(status="IN_PROGRESS", started_at=now)
-        .returning(*deployments.c)
+        .where(deployments.c.id == chosen.id, deployments.c.status.in_(WAITING))
+        .values(status="IN_PROGRESS", started_at=chosen.started_at or now)
+        .returning(*_COLUMNS)
     )
     row = tx.execute(taken).one_or_none()
     return None if row is None else _deployment(row)
 
 
 def pools_with_work(tx: Transaction) -> set[PoolId]:
-    """Give the pools that have a queued deployment whose environment is free: one behind another wakes nobody."""
-    waiting = (deployments.c.status == "QUEUED") & ~_environment_is_busy()
-    query = select(deployments.c.pool_id).where(waiting).distinct()
+    """Give the pools that have a deployment to be taken: one behind another of its environment wakes nobody."""
+    query = select(deployments.c.pool_id).where(_can_be_taken()).distinct()
     return {PoolId(pool) for pool in tx.execute(query).scalars()}
 
 
@@ -120,17 +173,33 @@ def move(tx: Transaction, deployment_id: DeploymentId, before: DeploymentStatus,
     return tx.execute(update(deployments).where(still).values(**values)).rowcount == 1
 
 
+def _can_be_taken() -> ColumnElement[bool]:
+    waiting = deployments.c.status.in_(_written_out("waiting", WAITING))
+    return waiting & or_(deployments.c.status == "APPROVED", ~_environment_is_busy())
+
+
 def _environment_is_busy() -> ColumnElement[bool]:
     other = deployments.alias("occupying")
-    # Written out, and not bound: only then does SQLite see that the partial index is enough.
-    occupying: BindParameter[Any] = bindparam("occupying", OCCUPYING, expanding=True, literal_execute=True)
+    occupying = _written_out("occupying", OCCUPYING)
     same = other.c.environment_id == deployments.c.environment_id
     return select(other.c.id).where(same, other.c.status.in_(occupying)).exists()
 
 
+def _written_out(name: str, states: Sequence[str]) -> BindParameter[Any]:
+    """Give states as text of the statement, and not bound: only then does SQLite see that a partial index is enough."""
+    return bindparam(name, states, expanding=True, literal_execute=True)
+
+
+def _changing(environment_id: EnvironmentId, *kinds: DeploymentType) -> Select[Any]:
+    """Give the query for deployments that came so far that they may have changed something."""
+    mine = (deployments.c.environment_id == environment_id) & deployments.c.type.in_([kind.value for kind in kinds])
+    began = deployments.c.started_at.is_not(None) & (deployments.c.phase != Phase.PLAN.value)
+    return select(*_COLUMNS).where(mine, began, deployments.c.status.not_in(("CANCELLED", "APPROVED")))
+
+
 def _of(environment_id: EnvironmentId) -> Select[Any]:
     mine = deployments.c.environment_id == environment_id
-    return select(deployments).where(mine).order_by(deployments.c.id.desc())
+    return select(*_COLUMNS).where(mine).order_by(deployments.c.id.desc())
 
 
 def _deployment(row: Row[Any]) -> Deployment:
@@ -143,15 +212,22 @@ def _deployment(row: Row[Any]) -> Deployment:
         pool_id=row.pool_id,
         type=DeploymentType(row.type),
         status=DeploymentStatus(row.status),
+        phase=Phase(row.phase),
+        requires_approval=row.requires_approval,
+        trigger=row.trigger_name,
         started_by=row.started_by,
         comment=row.comment,
         revision=row.revision,
+        repository=row.repository,
         timeout_seconds=row.timeout_seconds,
-        inputs_sealed=row.inputs_sealed,
         error=row.error,
         failed_step=row.failed_step,
         refusal=row.refusal,
+        has_outputs=row.has_outputs,
+        reviewed_by=row.reviewed_by,
+        log_bytes=row.log_bytes,
         queued_at=row.queued_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
+        reviewed_at=row.reviewed_at,
     )

@@ -4,23 +4,30 @@ SECURITY: an answer never repeats what was sent; the defaults of FastAPI and Pyd
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from runpass.errors import (
+    AlreadyDestroyed,
     Conflict,
     FieldError,
     Forbidden,
     InvalidInput,
     InvalidJson,
     NotFound,
+    NotOffered,
     PayloadTooLarge,
+    PreconditionFailed,
     RunpassError,
+    StaleLease,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -34,10 +41,21 @@ STATUS: tuple[tuple[type[RunpassError], int], ...] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
     (NotFound, 404),
+    (AlreadyDestroyed, 400),
     (Conflict, 409),
+    (PreconditionFailed, 412),
     (PayloadTooLarge, 413),
+    (TooManyRequests, 429),
+    (NotOffered, 501),
     (Unavailable, 503),
 )
+
+ENVELOPE_CODES = frozenset(
+    {kind.code for kind, _ in STATUS}
+    | {StaleLease.code, "clear_text", "method_not_allowed", "http_error", "internal"}
+    | {"address_too_long", "headers_too_large"}
+)
+"""Every `code` that an answer can carry."""
 
 
 def status_of(error: RunpassError) -> int:
@@ -63,7 +81,7 @@ def envelope(
     }
     if hint:
         body["hint"] = hint
-    headers = {"WWW-Authenticate": 'Basic realm="runpass"'} if status == 401 else None  # noqa: PLR2004
+    headers = {"WWW-Authenticate": 'Basic realm="runpass"'} if status == HTTPStatus.UNAUTHORIZED else None
     return JSONResponse(body, status, headers)
 
 
@@ -71,12 +89,15 @@ async def on_runpass_error(request: Request, error: Exception) -> Response:
     """Answer one of our own errors."""
     assert isinstance(error, RunpassError)  # noqa: S101 -- registered for this type alone
     status = status_of(error)
-    if status >= 500:  # noqa: PLR2004
+    if status >= 500 and not isinstance(error, NotOffered):  # noqa: PLR2004
         _log.error("request.failed", code=error.code, message=error.message, exc_info=error)
     if status == 500:  # noqa: PLR2004
         return await on_unhandled(request, error)
     errors = error.errors if isinstance(error, InvalidInput) else ()
-    return envelope(request, status, error.message, error.code, errors=errors, hint=error.hint)
+    answer = envelope(request, status, error.message, error.code, errors=errors, hint=error.hint)
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(max(1, error.retry_after_seconds))
+    return answer
 
 
 async def on_invalid_request(request: Request, error: Exception) -> Response:
@@ -96,7 +117,22 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     code, message = names.get(error.status_code, ("http_error", "the request was refused"))
     answer = envelope(request, error.status_code, message, code)
     answer.headers.update(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        answer.headers["Allow"] = ", ".join(sorted(_allowed(request)))
     return answer
+
+
+def _allowed(request: Request) -> set[str]:
+    """Give the methods of every route of this path; the framework names those of the first one only.
+
+    Where a word stands where another route has an id, the route with the word is the one that is meant.
+    """
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    found: dict[str, set[str]] = {}
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and route.methods and route.path_regex.match(path):
+            found.setdefault(route.path, set()).update(route.methods)
+    return found[min(found, key=lambda template: template.count("{"))] if found else set()
 
 
 async def on_unhandled(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""What happens to every request before any route: an id, a limit on its body, its metrics and its log line."""
+"""What happens to every request before any route: an id, limits on its size, its metrics and its log line."""
 
 import secrets
 from typing import Final
@@ -6,25 +6,30 @@ from typing import Final
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
-from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runpass.clock import Clock
+from runpass.errors import PayloadTooLarge
 from runpass.observability.metrics import REQUEST_SECONDS
-from runpass.server.http.errors import on_unhandled
+from runpass.server.http.errors import envelope, on_unhandled
+from runpass.server.http.origin import route_template, working_for
 
+LONGEST_ADDRESS_BYTES: Final = 8_192
+"""Path and query together."""
+MOST_HEADER_BYTES: Final = 32_768
 _log = structlog.get_logger(__name__)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_TOO_LARGE: Final = b'{"message":"the body is too large","code":"payload_too_large","errors":[],"requestId":"%b"}'
 
 
 class RequestShell:
-    """Gives each request an id, reads its body up to a limit, and records how long it took."""
+    """Gives each request an id of our own, whatever the client sent, and records how long it took.
 
-    def __init__(self, app: ASGIApp, clock: Clock, max_body_bytes: int) -> None:
+    It stands outside everything else, so that every answer carries the id and every request is in the log.
+    """
+
+    def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app = app
         self._clock = clock
-        self._limit = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -43,19 +48,46 @@ class RequestShell:
                 _finish_headers(MutableHeaders(scope=message), request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), working_for(scope):
             try:
-                body = await self._read(scope, receive)
-                if body is None:
-                    await _refuse(answer, request_id)
-                else:
-                    await self._app(scope, _replay(body, receive), answer)
+                await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 -- the last one who can answer
                 # SECURITY: it ends here. Above us it would be printed a second time, by rules that are not ours.
                 if status == 0:
                     await (await on_unhandled(Request(scope), error))(scope, receive, answer)
             finally:
                 self._record(scope, status, self._clock.monotonic() - started)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        path = route_template(scope)
+        method = scope["method"] if scope["method"] in _METHODS else "other"  # a client may send any word it likes
+        REQUEST_SECONDS.labels(method, path, str(status)).observe(seconds)
+        _log.info("request", method=method, route=path, status=status, milliseconds=round(seconds * 1000, 1))
+
+
+class SizeLimit:
+    """Refuses addresses, headers and bodies beyond a size, and hands on a body that has been read whole."""
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._limit = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_ADDRESS_BYTES:
+            refusal = envelope(request, 414, "the address is too long", "address_too_long")
+        elif sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
+            refusal = envelope(request, 431, "the headers are too large", "headers_too_large")
+        elif (body := await self._read(scope, receive)) is not None:
+            await self._app(scope, _replay(body, receive), send)
+            return
+        else:
+            refusal = envelope(request, 413, "the body is too large", PayloadTooLarge.code)
+        await refusal(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
         """Give the whole body, or None when it is larger than the limit. Every door needs it whole anyway."""
@@ -77,13 +109,6 @@ class RequestShell:
             if not message.get("more_body", False):
                 return b"".join(chunks)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        route = scope.get("route")
-        path = scope.get("root_path", "") + route.path if isinstance(route, Route) else "unmatched"
-        method = scope["method"] if scope["method"] in _METHODS else "other"  # a client may send any word it likes
-        REQUEST_SECONDS.labels(method, path, str(status)).observe(seconds)
-        _log.info("request", method=method, route=path, status=status, milliseconds=round(seconds * 1000, 1))
-
 
 def _finish_headers(headers: MutableHeaders, request_id: str) -> None:
     headers["X-Request-Id"] = request_id
@@ -103,9 +128,3 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return {"type": "http.request", "body": body, "more_body": False}
 
     return again
-
-
-async def _refuse(send: Send, request_id: str) -> None:
-    headers = [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": _TOO_LARGE % request_id.encode()})

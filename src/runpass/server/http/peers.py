@@ -37,7 +37,8 @@ class PeerGuard:
             await answer(scope, receive, send)
             return
         client = client_address(peer, Headers(scope=scope).getlist("x-forwarded-for"), self._trusted)
-        await self._app({**scope, "client": (str(client or ""), 0)}, receive, send)
+        scope["client"] = (str(client or ""), 0)  # in place: those around us read the route from the same scope
+        await self._app(scope, receive, send)
 
     def _may_speak(self, peer: Address | None) -> bool:
         """Whether this peer may speak to us over what we listen on. An unknown one (in-process) may."""

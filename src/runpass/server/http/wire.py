@@ -1,9 +1,20 @@
 """The base of every body of the management API: env0's camelCase, unknown fields accepted, scalars strict."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, StrictBool, StrictInt
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from runpass.protocol.wire import Bounded, to_camel
 
@@ -37,12 +48,31 @@ def _line(value: object) -> object:
     return _text(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Spelled:
+    """Says in the schema what a validator of ours refuses, with a better sentence than the schema's would be."""
+
+    pattern: str
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "pattern": self.pattern}
+
+
+_LINE = _Spelled(r"^[^\u0000-\u001f\u007f-\u009f]*$")
+_TEXT = _Spelled(r"^[^\u0000]*$")
+
+
+def _whole(value: object) -> object:
+    """Take `2.0` for 2: JSON knows one kind of number, and JSON Schema calls this one an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Flag = StrictBool
-Count = StrictInt
-Name = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=255)]
-ShortText = Annotated[str, BeforeValidator(_line), Field(max_length=1024)]
+Count = Annotated[StrictInt, BeforeValidator(_whole)]
+Name = Annotated[str, BeforeValidator(_line), Field(min_length=1, max_length=255), _LINE]
+ShortText = Annotated[str, BeforeValidator(_line), Field(max_length=1024), _LINE]
 PoolName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[a-z0-9][a-z0-9._-]*$")]
-LongText = Annotated[str, BeforeValidator(_text), Field(max_length=65_536)]
+LongText = Annotated[str, BeforeValidator(_text), Field(max_length=65_536), _TEXT]
 
 
 def rfc3339(moment: datetime) -> str:

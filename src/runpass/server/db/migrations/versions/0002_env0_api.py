@@ -24,7 +24,8 @@ def upgrade() -> None:
 
 
 def _tenancy() -> None:
-    op.add_column("projects", sa.Column("hierarchy", _HIERARCHY, nullable=False, server_default=""))
+    path = "ids from the root down to itself, joined by |"
+    op.add_column("projects", sa.Column("hierarchy", _HIERARCHY, nullable=False, server_default="", comment=path))
     op.add_column("projects", sa.Column("policies", _JSON, nullable=False, server_default=_EMPTY))
     op.add_column("projects", sa.Column("deleted_at", _MOMENT, nullable=True))
     op.create_index("ix_projects_organization_id_id", "projects", ["organization_id", "id"])
@@ -40,7 +41,8 @@ def _tenancy() -> None:
 def _rooms() -> None:
     op.add_column("templates", sa.Column("is_single_use", sa.Boolean(), nullable=False, server_default=sa.false()))
     op.create_index("ix_templates_organization_id_id", "templates", ["organization_id", "id"])
-    op.add_column("credentials", sa.Column("secret_sealed", sa.LargeBinary(), nullable=True))
+    sealed = "the secret fields of the value, encrypted"
+    op.add_column("credentials", sa.Column("secret_sealed", sa.LargeBinary(), nullable=True, comment=sealed))
     op.create_index("ix_credentials_organization_id_id", "credentials", ["organization_id", "id"])
     op.drop_index("ix_api_keys_organization_id", "api_keys")
     op.create_index("ix_api_keys_organization_id_id", "api_keys", ["organization_id", "id"])
@@ -48,11 +50,17 @@ def _rooms() -> None:
 
 def _deployments() -> None:
     added: tuple[sa.Column[object], ...] = (
-        sa.Column("phase", sa.String(16), nullable=False, server_default="apply"),
+        sa.Column(
+            "phase",
+            sa.String(16),
+            nullable=False,
+            server_default="apply",
+            comment="what a runner that takes it now would do",
+        ),
         sa.Column("requires_approval", sa.Boolean(), nullable=False, server_default=sa.false()),
         sa.Column("trigger_name", sa.String(32), nullable=False, server_default="user"),
         sa.Column("repository", sa.String(2048), nullable=False, server_default=""),
-        sa.Column("outputs_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("outputs_sealed", sa.LargeBinary(), nullable=True, comment="what the run gave back, encrypted"),
         sa.Column("reviewed_by", sa.String(255), nullable=True),
         sa.Column("log_bytes", sa.BigInteger(), nullable=False, server_default="0"),
         sa.Column("reviewed_at", _MOMENT, nullable=True),
@@ -74,7 +82,7 @@ def _new_tables() -> None:
         sa.Column("organization_id", sa.Uuid(), nullable=False),
         sa.Column("actor", sa.String(255), nullable=False),
         sa.Column("key", sa.String(255), nullable=False),
-        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False, comment="SHA-256 of method, path and body"),
         sa.Column("environment_id", sa.Uuid(), nullable=False),
         sa.Column("deployment_id", sa.Uuid(), nullable=True),
         sa.Column("created_at", _MOMENT, nullable=False),
@@ -90,7 +98,7 @@ def _new_tables() -> None:
     op.create_table(
         "organization_usage",
         sa.Column("organization_id", sa.Uuid(), nullable=False),
-        sa.Column("log_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("log_bytes", sa.BigInteger(), nullable=False, comment="of deployments that ended"),
         sa.PrimaryKeyConstraint("organization_id", name=op.f("pk_organization_usage")),
         _refers("organization_usage", "organization_id", "organizations"),
     )

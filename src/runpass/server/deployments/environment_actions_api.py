@@ -1,0 +1,92 @@
+"""JSON routes of what is done with an environment: deploy, destroy, give it a lifespan, move. Paths are env0's."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from runpass.errors import RunpassError
+from runpass.server.access.permissions import Permission
+from runpass.server.db.engine import Transaction
+from runpass.server.deployments.answers import DeploymentAnswer, deployment_answer
+from runpass.server.deployments.dependencies import AtDesk, Desk
+from runpass.server.deployments.deploying import check_something_left
+from runpass.server.deployments.deploying import deploy as deploy_held
+from runpass.server.deployments.deploying import destroy as destroy_held
+from runpass.server.deployments.environment_answers import EnvironmentAnswer, environment_answer
+from runpass.server.deployments.environment_changes import change_ttl
+from runpass.server.deployments.environment_changes import move as move_environment
+from runpass.server.deployments.holding import hold_environment
+from runpass.server.deployments.idempotency import Done, Once, Remember, do_once
+from runpass.server.deployments.lifespans import Ttl
+from runpass.server.deployments.requests import Deploy, Destroy, MoveEnvironment
+from runpass.server.http.preconditions import IfMatch, check_unchanged
+from runpass.server.http.wire import ShortText
+from runpass.server.tenancy.lookup import environment_for
+
+router = APIRouter(prefix="/environments", tags=["Environments and deployments"])
+Ignored = Annotated[ShortText | None, Query(description="env0's clients send it. It changes nothing here.")]
+
+
+@router.post("/{environment_id}/deployments", status_code=201, responses={501: {}})
+def deploy(environment_id: UUID, body: Deploy, desk: AtDesk, asked: Once, response: Response) -> DeploymentAnswer:
+    """Queue a deployment."""
+    body.check_offered()
+
+    def work(tx: Transaction, remember: Remember) -> Done:
+        held = hold_environment(tx, desk.caller, environment_id, Permission.RUN_PLAN, to_fill=True)
+        remember(held.environment.id)
+        return Done(held.environment, deploy_held(tx, desk, held, body))
+
+    return _queued(desk, do_once(desk, asked, response, work))
+
+
+@router.post("/{environment_id}/destroy", status_code=201)
+def destroy(  # noqa: PLR0913, PLR0917 -- one parameter for each of env0's query fields
+    environment_id: UUID,
+    desk: AtDesk,
+    asked: Once,
+    response: Response,
+    body: Destroy | None = None,
+    skip_state_refresh: Annotated[Ignored, Query(alias="skipStateRefresh")] = None,  # noqa: ARG001 -- env0's
+    checkout_updated_code: Annotated[Ignored, Query(alias="checkoutUpdatedCode")] = None,  # noqa: ARG001 -- env0's
+) -> DeploymentAnswer:
+    """Queue the destruction of an environment, with the code of its last deploy. 400 if nothing is left of it."""
+
+    def work(tx: Transaction, remember: Remember) -> Done:
+        known, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
+        check_something_left(known)  # before its project is asked for, which may be gone
+        held = hold_environment(tx, desk.caller, environment_id, Permission.RUN_PLAN, to_fill=True)
+        remember(held.environment.id)
+        queued = destroy_held(tx, desk.queueing, held, (body or Destroy()).wanted())
+        return Done(held.environment, queued)
+
+    return _queued(desk, do_once(desk, asked, response, work))
+
+
+@router.put("/{environment_id}/ttl")
+def set_ttl(
+    environment_id: UUID, body: Ttl, desk: AtDesk, response: Response, if_match: IfMatch = None
+) -> EnvironmentAnswer:
+    """Decide when an environment is destroyed by itself."""
+    with desk.database.write() as tx:
+        held = hold_environment(tx, desk.caller, environment_id, Permission.EDIT_ENVIRONMENT_SETTINGS)
+        check_unchanged(if_match, held.environment.updated_at)
+        change_ttl(tx, desk, held, body)
+        environment, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
+        return environment_answer(tx, desk.cipher, environment, response)
+
+
+@router.post("/{environment_id}/move")
+def move(environment_id: UUID, body: MoveEnvironment, desk: AtDesk, response: Response) -> EnvironmentAnswer:
+    """Put an environment into another project, with its variables. Its template must be assigned there."""
+    with desk.database.write() as tx:
+        environment = move_environment(tx, desk, environment_id, body)
+        return environment_answer(tx, desk.cipher, environment, response)
+
+
+def _queued(desk: Desk, done: Done) -> DeploymentAnswer:
+    if done.deployment is None:
+        raise RunpassError("a deployment was remembered without its id")
+    with desk.database.read() as tx:
+        return deployment_answer(tx, desk.cipher, done.deployment)

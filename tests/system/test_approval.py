@@ -1,0 +1,218 @@
+"""Approval on a real server with a real runner and a real OpenBao: nobody who may only plan changes anything."""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from git_server import GitServer
+from runpass.api_client import FINAL
+from runpass.errors import Conflict, Forbidden
+from runpass.local.admin import Admin
+from runpass.secret import Secret
+from scene import PASSWORD, Project, Scene
+from services import missing
+
+ROUTE = "/environments/deployments"
+CODE = """
+terraform {
+  backend "local" {
+    path          = "%(state)s/terraform.tfstate"
+    workspace_dir = "%(state)s/workspaces"
+  }
+}
+variable "word" { type = string }
+resource "terraform_data" "it" { input = var.word }
+output "word" { value = terraform_data.it.output }
+output "hidden" {
+  value     = "canary-of-an-output"
+  sensitive = true
+}
+"""
+
+
+@contextmanager
+def as_role(scene: Scene, project: str, role: str) -> Iterator[Admin]:
+    """Somebody with this role on a project, and nothing else."""
+    api = scene.api
+    permissions = {"organizationRole": "User", "projectsPermissions": [{"projectId": project, "projectRole": role}]}
+    body = {"name": scene.unique(role), "organizationId": api.organization_id, "permissions": permissions}
+    made = api.call("POST", "/api-keys", body)
+    url = scene.stage.settings.public_url
+    with closing(Admin(url, api.organization_id, made["apiKeyId"], Secret(made["apiKeySecret"]))) as client:
+        yield client
+
+
+def until(client: Admin, deployment_id: str, status: str) -> dict[str, Any]:
+    deadline = time.monotonic() + 60
+    while True:
+        found: dict[str, Any] = client.call("GET", f"{ROUTE}/{deployment_id}")
+        if found["status"] == status:
+            return found
+        assert found["status"] not in FINAL, (found["error"], client.log(deployment_id))
+        assert time.monotonic() < deadline, found["status"]
+        time.sleep(0.2)
+
+
+def environment_of(scene: Scene, project: str, template: dict[str, Any], **body: Any) -> dict[str, Any]:
+    """Make a template and an environment of it that is not deployed yet."""
+    api, name = scene.api, scene.unique("approval")
+    made = api.call("POST", "/blueprints", {"name": name, "organizationId": api.organization_id, **template})
+    api.call("PATCH", f"/blueprints/{made['id']}/projects", {"projectId": project})
+    request = {
+        "name": name,
+        "projectId": project,
+        "deployRequest": {"blueprintId": made["id"]},
+        "preventAutoDeploy": True,
+        **body,
+    }
+    environment: dict[str, Any] = api.call("POST", "/environments", request)
+    return environment
+
+
+@pytest.fixture
+def guided(scene: Scene) -> Project:
+    return scene.guided()
+
+
+@pytest.fixture
+def environment(scene: Scene, guided: Project, tmp_path: Path) -> dict[str, Any]:
+    show = 'test "$FROM_VAULT" = "$EXPECTED"; echo "FROM_VAULT=$FROM_VAULT"'
+    template = {
+        "type": "shell",
+        "planCommands": [f'{show}; echo planned; test -z "$ENV0_REVIEWER_NAME"'],
+        "commands": [f"{show}; echo applied by $ENV0_REVIEWER_NAME"],
+    }
+    changes = [{"name": "FROM_VAULT", "value": guided.reference}, {"name": "EXPECTED", "value": PASSWORD}]
+    return environment_of(scene, guided.id, template, configurationChanges=changes)
+
+
+def test_a_planner_plans_a_deployer_approves_and_the_secret_is_there_both_times(
+    scene: Scene, guided: Project, environment: dict[str, Any]
+):
+    path = f"/environments/{environment['id']}"
+    with as_role(scene, guided.id, "Planner") as planner, as_role(scene, guided.id, "Deployer") as deployer:
+        queued = planner.call("POST", f"{path}/deployments", {"userRequiresApproval": False})
+        waiting = until(planner, queued["id"], "WAITING_FOR_USER")
+        assert waiting["finishedAt"] is None
+        assert planner.call("GET", path)["status"] == "WAITING_FOR_USER"
+        for refused in (f"{ROUTE}/{queued['id']}", f"{ROUTE}/{queued['id']}/cancel"):
+            with pytest.raises(Forbidden):
+                planner.call("PUT", refused)
+
+        approved = deployer.call("PUT", f"{ROUTE}/{queued['id']}")
+        assert approved["status"] == "QUEUED"
+        ended = deployer.wait(queued["id"])
+        assert (ended["status"], ended["error"]) == ("SUCCESS", None)
+        with pytest.raises(Conflict):
+            deployer.call("PUT", f"{ROUTE}/{queued['id']}")
+    log = scene.api.log(queued["id"])
+    assert "planned" in log
+    assert "applied by Deployer-" in log
+    assert log.count("FROM_VAULT=***") == 2
+    assert PASSWORD not in log
+    assert [step["name"] for step in scene.api.steps(queued["id"])] == [
+        "plan:setup-oidc-vault",
+        "plan:1",
+        "setup-oidc-vault",
+        "shell:1",
+    ]
+    assert scene.tokens(guided.mount) == []
+
+
+def test_a_planner_smuggles_nothing_into_what_is_planned(scene: Scene, guided: Project, environment: dict[str, Any]):
+    path = f"/environments/{environment['id']}"
+    other = scene.api.call(
+        "POST",
+        "/blueprints",
+        {
+            "name": scene.unique("theirs"),
+            "type": "shell",
+            "commands": ["echo theirs"],
+            "organizationId": scene.api.organization_id,
+        },
+    )
+    scene.api.call("PATCH", f"/blueprints/{other['id']}/projects", {"projectId": guided.id})
+    smuggled: list[dict[str, Any]] = [
+        {"configurationChanges": [{"name": "EXPECTED", "value": "other"}]},
+        {"blueprintId": other["id"]},
+        {"blueprintRevision": "mine"},
+        {"deploymentType": "task", "taskCommands": ["env"]},
+    ]
+    with as_role(scene, guided.id, "Planner") as planner:
+        for body in smuggled:
+            with pytest.raises(Forbidden):
+                planner.call("POST", f"{path}/deployments", body)
+    assert scene.api.call("GET", f"{path}/deployments") == []
+
+
+def test_what_is_cancelled_instead_of_approved_changes_nothing(
+    scene: Scene, guided: Project, environment: dict[str, Any]
+):
+    path = f"/environments/{environment['id']}"
+    queued = scene.api.call("POST", f"{path}/deployments", {"userRequiresApproval": True})
+    until(scene.api, queued["id"], "WAITING_FOR_USER")
+    assert scene.api.call("PUT", f"{ROUTE}/{queued['id']}/cancel")["status"] == "CANCELLED"
+    assert scene.api.call("GET", path)["status"] == "CREATED"
+    assert "applied" not in scene.api.log(queued["id"])
+
+
+@pytest.fixture
+def git(tmp_path: Path) -> Iterator[GitServer]:
+    absent = [name for name in ("terraform", "git") if shutil.which(name) is None]
+    if absent:
+        missing(" and ".join(absent), "not on PATH")
+    served = tmp_path / "served"
+    served.mkdir()
+    with GitServer(served) as server:
+        yield server
+
+
+def test_terraform_is_planned_approved_applied_and_destroyed_again(
+    scene: Scene, guided: Project, git: GitServer, tmp_path: Path
+):
+    for parent in (tmp_path, *tmp_path.parents[:2]):  # pytest's own: the run is another user, and only passes through
+        parent.chmod(parent.stat().st_mode | 0o011)
+    state = tmp_path / "state"
+    state.mkdir()
+    share(state)
+    template = {
+        "type": "terraform",
+        "repository": git.repository("code", {"main.tf": CODE % {"state": state}}),
+        "revision": "main",
+    }
+    changes = [{"name": "word", "value": "hello", "type": 1}]
+    made = environment_of(scene, guided.id, template, configurationChanges=changes, requiresApproval=True)
+    path = f"/environments/{made['id']}"
+
+    queued = scene.api.call("POST", f"{path}/deployments", {"userRequiresApproval": False})
+    until(scene.api, queued["id"], "WAITING_FOR_USER")
+    assert "terraform_data.it will be created" in scene.api.log(queued["id"])
+    share(state)
+    scene.api.call("PUT", f"{ROUTE}/{queued['id']}")
+    deployed = scene.api.wait(queued["id"])
+    assert deployed["status"] == "SUCCESS", scene.api.log(queued["id"])
+    assert deployed["output"]["word"] == {"value": "hello", "sensitive": False, "type": "string"}
+    assert deployed["output"]["hidden"] == {"value": None, "sensitive": True, "type": "string"}
+    assert "canary-of-an-output" not in scene.api.log(queued["id"])
+
+    share(state)
+    destroying = scene.api.call("POST", f"{path}/destroy", {})
+    until(scene.api, destroying["id"], "WAITING_FOR_USER")
+    share(state)
+    scene.api.call("PUT", f"{ROUTE}/{destroying['id']}")
+    ended = scene.api.wait(destroying["id"])
+    assert (ended["status"], ended["type"]) == ("SUCCESS", "destroy"), scene.api.log(destroying["id"])
+    assert "1 destroyed" in scene.api.log(destroying["id"])
+    found = scene.api.call("GET", path)
+    assert (found["status"], found["isArchived"]) == ("INACTIVE", True)
+
+
+def share(state: Path) -> None:
+    """Let the next run, which is another user, have the state, as a real backend would."""
+    for path in (state, *state.rglob("*")):
+        path.chmod(0o777 if path.is_dir() else 0o666)
