@@ -15,8 +15,8 @@ from runpass.clock import SYSTEM_CLOCK
 from runpass.server.access.permissions import ProjectRole
 from runpass.server.db.schema.deployments import deployments, idempotency_keys
 from runpass.server.db.schema.tenancy import environments
-from runpass.server.deployments.idempotency import KEPT
-from runpass.server.deployments.idempotency_store import prune_keys
+from runpass.server.environments.idempotency import KEPT
+from runpass.server.environments.idempotency_store import prune_keys
 from runpass.server.templates.model import Template
 from runpass.server.tenancy.model import Project
 

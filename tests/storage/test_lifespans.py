@@ -13,8 +13,8 @@ from management_api import ManagementApi, management_api
 from runpass.clock import SYSTEM_CLOCK
 from runpass.ids import EnvironmentId
 from runpass.protocol.reports import Finish, Outcome
-from runpass.server.deployments.lifespan_ends import Lifespans
 from runpass.server.deployments.run_leases import finish, take
+from runpass.server.environments.lifespan_ends import Lifespans
 from runpass.server.tenancy import environment_store
 
 HOUR = timedelta(hours=1)

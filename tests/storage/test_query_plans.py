@@ -30,9 +30,9 @@ from runpass.server.db.engine import Database
 from runpass.server.db.schema import metadata
 from runpass.server.db.schema.tenancy import organizations
 from runpass.server.deployments import store as deployment_store
-from runpass.server.deployments.idempotency_store import prune_keys
-from runpass.server.deployments.lifespan_ends import Lifespans
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
+from runpass.server.environments.idempotency_store import prune_keys
+from runpass.server.environments.lifespan_ends import Lifespans
 from runpass.server.opening import Parts, open_parts
 from runpass.server.runners import store as runner_store
 from runpass.server.settings import ServerSettings

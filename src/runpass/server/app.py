@@ -19,17 +19,18 @@ from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
-from runpass.server.deployments import environment_actions_api as environment_actions
-from runpass.server.deployments import environments_api as environments
-from runpass.server.deployments import projects_ending
-from runpass.server.deployments import scheduling_api as scheduling
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.identity import Passport
-from runpass.server.deployments.keeper import end_lifespans, end_lost_runs, forget_idempotency_keys
-from runpass.server.deployments.lifespan_ends import Lifespans
+from runpass.server.deployments.keeper import end_lost_runs
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.environments import actions_api as environment_actions
+from runpass.server.environments import api as environments
+from runpass.server.environments import projects_ending
+from runpass.server.environments import scheduling_api as scheduling
+from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
+from runpass.server.environments.lifespan_ends import Lifespans
 from runpass.server.health import Health
 from runpass.server.http.errors import HANDLERS
 from runpass.server.http.limiting import Limits, RequestLimit

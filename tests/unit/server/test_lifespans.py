@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from runpass.errors import InvalidInput
-from runpass.server.deployments.lifespans import MOST_HOURS, Ttl, lifespan_end
+from runpass.server.environments.lifespans import MOST_HOURS, Ttl, lifespan_end
 from runpass.server.tenancy.policies import Policy
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

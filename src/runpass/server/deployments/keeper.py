@@ -6,21 +6,13 @@ from collections.abc import Callable
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from runpass.clock import Clock
 from runpass.errors import RunpassError
-from runpass.server.db.engine import Database
-from runpass.server.deployments.idempotency import KEPT
-from runpass.server.deployments.idempotency_store import prune_keys
-from runpass.server.deployments.lifespan_ends import Lifespans
 from runpass.server.deployments.model import DeploymentStatus
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
 from runpass.server.deployments.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
 LOOK_EVERY_SECONDS = 0.5
-END_EVERY_SECONDS = 5.0
-PRUNE_EVERY_SECONDS = 60.0
-PRUNED_AT_ONCE = 1_000
 
 
 async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
@@ -32,30 +24,11 @@ async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
             _log.warning("deployment.returned" if back else "deployment.runner_lost", deployment_id=str(deployment.id))
             wakeups.work_arrived(deployment.pool_id)
 
-    await _again_and_again(work, LOOK_EVERY_SECONDS)
+    await again_and_again(work, LOOK_EVERY_SECONDS)
 
 
-async def end_lifespans(lifespans: Lifespans, wakeups: Wakeups) -> None:
-    """Queue the destruction of environments whose time has come, for as long as the server runs."""
-
-    def work() -> None:
-        for pool_id in lifespans.end_due():
-            wakeups.work_arrived(pool_id)
-
-    await _again_and_again(work, END_EVERY_SECONDS)
-
-
-async def forget_idempotency_keys(database: Database, clock: Clock) -> None:
-    """Forget idempotency keys that are old enough, for as long as the server runs."""
-
-    def work() -> None:
-        with database.write() as tx:
-            prune_keys(tx, clock.now() - KEPT, limit=PRUNED_AT_ONCE)
-
-    await _again_and_again(work, PRUNE_EVERY_SECONDS)
-
-
-async def _again_and_again(work: Callable[[], None], every_seconds: float) -> None:
+async def again_and_again(work: Callable[[], None], every_seconds: float) -> None:
+    """Do some work in a thread, pause, and do it again; a failure is told in the log and ends nothing."""
     while True:
         await asyncio.sleep(every_seconds)
         try:

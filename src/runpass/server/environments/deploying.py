@@ -9,11 +9,11 @@ from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
 from runpass.server.deployments.dependencies import Desk
-from runpass.server.deployments.holding import Held
-from runpass.server.deployments.lifespans import Ttl, as_asked, lifespan_end
 from runpass.server.deployments.model import Deployment, DeploymentType, DeployRequest
 from runpass.server.deployments.queue import Queueing, queue_deployment
-from runpass.server.deployments.requests import Deploy
+from runpass.server.environments.holding import Held
+from runpass.server.environments.lifespans import Ttl, as_asked, lifespan_end
+from runpass.server.environments.requests import Deploy
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import own_organization, policy_at
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project

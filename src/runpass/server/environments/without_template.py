@@ -1,6 +1,6 @@
 """An environment that brings its own template: env0's body, in which both are merged into one flat object."""
 
-from runpass.server.deployments.requests import Deploy, EnvironmentFields
+from runpass.server.environments.requests import Deploy, EnvironmentFields
 from runpass.server.templates.making import Draft
 from runpass.server.templates.requests import TemplateBody
 

@@ -9,14 +9,14 @@ from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.code import runnable_template
 from runpass.server.deployments.dependencies import Desk
-from runpass.server.deployments.deploying import lifespan_for, save_changes
-from runpass.server.deployments.environment_answers import OWN_TEMPLATE, REVISION
-from runpass.server.deployments.holding import Held, note
-from runpass.server.deployments.idempotency import Done, Remember
-from runpass.server.deployments.lifespans import as_asked
 from runpass.server.deployments.queue import queue_deployment
-from runpass.server.deployments.requests import CreateEnvironment, Deploy, EnvironmentFields
-from runpass.server.deployments.without_template import CreateWithoutTemplate
+from runpass.server.environments.answers import OWN_TEMPLATE, REVISION
+from runpass.server.environments.deploying import lifespan_for, save_changes
+from runpass.server.environments.holding import Held, note
+from runpass.server.environments.idempotency import Done, Remember
+from runpass.server.environments.lifespans import as_asked
+from runpass.server.environments.requests import CreateEnvironment, Deploy, EnvironmentFields
+from runpass.server.environments.without_template import CreateWithoutTemplate
 from runpass.server.templates.making import make_template
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import open_project_for

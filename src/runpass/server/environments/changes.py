@@ -9,11 +9,11 @@ from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.code import runnable_template
 from runpass.server.deployments.dependencies import Desk
-from runpass.server.deployments.deploying import lifespan_for
-from runpass.server.deployments.holding import Held, cancel_all, check_idle, hold_environment, lock, note
-from runpass.server.deployments.lifespans import Ttl, as_asked, longest, outlives
 from runpass.server.deployments.model import Deployment
-from runpass.server.deployments.requests import ChangeEnvironment, MoveEnvironment
+from runpass.server.environments.deploying import lifespan_for
+from runpass.server.environments.holding import Held, cancel_all, check_idle, hold_environment, lock, note
+from runpass.server.environments.lifespans import Ttl, as_asked, longest, outlives
+from runpass.server.environments.requests import ChangeEnvironment, MoveEnvironment
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import environment_for, policy_at, project_for
 from runpass.server.tenancy.model import Environment, Project

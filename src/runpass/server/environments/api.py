@@ -12,15 +12,15 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
 from runpass.server.deployments.answers import DeploymentAnswer, deployment_answers
 from runpass.server.deployments.changing import count_end
-from runpass.server.deployments.creating import create as make
-from runpass.server.deployments.creating import create_without_template as make_without_template
 from runpass.server.deployments.dependencies import AtDesk
-from runpass.server.deployments.environment_answers import EnvironmentAnswer, environment_answer, environment_answers
-from runpass.server.deployments.environment_changes import change as change_environment
-from runpass.server.deployments.environment_changes import hold_to_change
-from runpass.server.deployments.idempotency import Once, do_once
-from runpass.server.deployments.requests import ChangeEnvironment, CreateEnvironment
-from runpass.server.deployments.without_template import CreateWithoutTemplate
+from runpass.server.environments.answers import EnvironmentAnswer, environment_answer, environment_answers
+from runpass.server.environments.changes import change as change_environment
+from runpass.server.environments.changes import hold_to_change
+from runpass.server.environments.creating import create as make
+from runpass.server.environments.creating import create_without_template as make_without_template
+from runpass.server.environments.idempotency import Once, do_once
+from runpass.server.environments.requests import ChangeEnvironment, CreateEnvironment
+from runpass.server.environments.without_template import CreateWithoutTemplate
 from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy import environment_store

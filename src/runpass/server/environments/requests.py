@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field, model_validator
 from runpass.errors import NotOffered
 from runpass.ids import TemplateId
 from runpass.protocol.wire import cut
-from runpass.server.deployments.environment_settings import SettingsBody
-from runpass.server.deployments.lifespans import Ttl
 from runpass.server.deployments.model import DeploymentType, DeployRequest
+from runpass.server.environments.lifespans import Ttl
+from runpass.server.environments.settings import SettingsBody
 from runpass.server.http.wire import ApiModel, Flag, LongText, Name, PoolName, ShortText
 from runpass.server.runners.model import DEFAULT_POOL
 from runpass.server.templates.repository import Repository, Revision

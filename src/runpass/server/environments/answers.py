@@ -12,9 +12,9 @@ from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import store
 from runpass.server.deployments.answers import DeploymentAnswer, deployment_answer, deployment_answers
-from runpass.server.deployments.environment_settings import SettingsAnswer
-from runpass.server.deployments.lifespans import shown
 from runpass.server.deployments.model import DeploymentStatus, DeploymentType
+from runpass.server.environments.lifespans import shown
+from runpass.server.environments.settings import SettingsAnswer
 from runpass.server.http.preconditions import tell_tag
 from runpass.server.http.wire import ApiModel, Moment
 from runpass.server.tenancy.model import Environment, EnvironmentStatus

@@ -15,10 +15,10 @@ from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.deployments.changing import count_end
-from runpass.server.deployments.deploying import destroy
-from runpass.server.deployments.holding import Held, cancel_all, lock, note
 from runpass.server.deployments.model import Deployment, DeploymentType, DeployRequest
 from runpass.server.deployments.queue import LOG_BYTES, Queueing
+from runpass.server.environments.deploying import destroy
+from runpass.server.environments.holding import Held, cancel_all, lock, note
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.environment_store import Due
 from runpass.server.tenancy.model import Environment

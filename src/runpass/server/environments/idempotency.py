@@ -17,10 +17,11 @@ from runpass.ids import EnvironmentId
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments import idempotency_store, store
+from runpass.server.deployments import store
 from runpass.server.deployments.dependencies import Desk
-from runpass.server.deployments.idempotency_store import AskedOnce, Earlier
 from runpass.server.deployments.model import Deployment
+from runpass.server.environments import idempotency_store
+from runpass.server.environments.idempotency_store import AskedOnce, Earlier
 from runpass.server.tenancy.lookup import environment_for
 from runpass.server.tenancy.model import Environment
 

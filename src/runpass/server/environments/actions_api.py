@@ -10,16 +10,16 @@ from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.answers import DeploymentAnswer, deployment_answer
 from runpass.server.deployments.dependencies import AtDesk, Desk
-from runpass.server.deployments.deploying import check_something_left
-from runpass.server.deployments.deploying import deploy as deploy_held
-from runpass.server.deployments.deploying import destroy as destroy_held
-from runpass.server.deployments.environment_answers import EnvironmentAnswer, environment_answer
-from runpass.server.deployments.environment_changes import change_ttl
-from runpass.server.deployments.environment_changes import move as move_environment
-from runpass.server.deployments.holding import hold_environment
-from runpass.server.deployments.idempotency import Done, Once, Remember, do_once
-from runpass.server.deployments.lifespans import Ttl
-from runpass.server.deployments.requests import Deploy, Destroy, MoveEnvironment
+from runpass.server.environments.answers import EnvironmentAnswer, environment_answer
+from runpass.server.environments.changes import change_ttl
+from runpass.server.environments.changes import move as move_environment
+from runpass.server.environments.deploying import check_something_left
+from runpass.server.environments.deploying import deploy as deploy_held
+from runpass.server.environments.deploying import destroy as destroy_held
+from runpass.server.environments.holding import hold_environment
+from runpass.server.environments.idempotency import Done, Once, Remember, do_once
+from runpass.server.environments.lifespans import Ttl
+from runpass.server.environments.requests import Deploy, Destroy, MoveEnvironment
 from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy.lookup import environment_for

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from runpass.errors import NotOffered
 from runpass.server.access.permissions import Permission
 from runpass.server.deployments.dependencies import AtDesk
-from runpass.server.deployments.requests import DRIFT, DriftDetection
+from runpass.server.environments.requests import DRIFT, DriftDetection
 from runpass.server.http.wire import ApiModel, ShortText
 from runpass.server.tenancy.lookup import environment_for
 
