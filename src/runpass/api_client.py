@@ -3,6 +3,7 @@
 What the command line and the programs of `local` call. It checks shapes as far as it needs to and knows no rule.
 """
 
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from urllib.parse import quote
 import httpx2
 
 from runpass.errors import (
+    AlreadyDestroyed,
     ConfigurationError,
     Conflict,
     ControlPlaneError,
@@ -21,9 +23,12 @@ from runpass.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    NotOffered,
     PayloadTooLarge,
+    PreconditionFailed,
     RunpassError,
     StaleLease,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
@@ -34,16 +39,32 @@ Answer = dict[str, Any]
 
 _KINDS: Final[Mapping[str, type[RunpassError]]] = {
     kind.code: kind
-    for kind in (Unauthenticated, Forbidden, NotFound, Conflict, StaleLease, PayloadTooLarge, Unavailable)
+    for kind in (
+        Unauthenticated,
+        Forbidden,
+        NotFound,
+        Conflict,
+        StaleLease,
+        AlreadyDestroyed,
+        PreconditionFailed,
+        PayloadTooLarge,
+        NotOffered,
+        Unavailable,
+    )
 }
 _MAX_MESSAGE: Final = 4_000
 _SERVER_ERROR: Final = 500
+_SECONDS: Final = re.compile("[0-9]{1,9}")
+_LONGEST_RETRY: Final = 3600
+"""Seconds: the longest window that a server counts requests in."""
 
 
 FINAL: Final = frozenset(
     {"SUCCESS", "FAILURE", "TIMEOUT", "CANCELLED", "INTERNAL_FAILURE", "ABORTED", "SKIPPED", "NEVER_DEPLOYED"}
 )
 """The states that a deployment does not leave."""
+WAITING_FOR_USER: Final = "WAITING_FOR_USER"
+"""The state of a deployment whose plan waits for an approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,14 +229,23 @@ def _error(answer: httpx2.Response) -> RunpassError:
         return ControlPlaneError(f"the server answered {answer.status_code}, and not as runpass does", hint=where)
     message, hint = str(body["message"])[:_MAX_MESSAGE], body.get("hint")
     code = str(body["code"])
-    if code == InvalidInput.code or answer.status_code in {400, 422}:
-        return InvalidInput(message, _fields(body.get("errors")), hint=hint)
     kind = _KINDS.get(code)
     if kind is not None:
         return kind(message, hint=hint)
+    if code == TooManyRequests.code:
+        seconds = _retry_after(answer)
+        return TooManyRequests(message, retry_after_seconds=seconds, hint=f"try again in {seconds} s")
+    if code == InvalidInput.code or answer.status_code in {400, 422}:
+        return InvalidInput(message, _fields(body.get("errors")), hint=hint)
     request = body.get("requestId")
     trace = f"request id {request}" if request and answer.status_code >= _SERVER_ERROR else None
     return ControlPlaneError(f"the server answered {answer.status_code}: {message}", hint=hint or trace)
+
+
+def _retry_after(answer: httpx2.Response) -> int:
+    """Give the seconds of `Retry-After` (RFC 9110, section 10.2.3); one where it says none, or says a date."""
+    text = answer.headers.get("retry-after", "")
+    return min(max(1, int(text)), _LONGEST_RETRY) if _SECONDS.fullmatch(text) else 1
 
 
 def _fields(errors: object) -> tuple[FieldError, ...]:

@@ -296,6 +296,19 @@ def test_what_only_env0_has_is_refused_with_a_sentence(
     assert api.call("GET", f"/environments/{made['id']}/deployments") == []
 
 
+@pytest.mark.parametrize(
+    "parts",
+    [{"canary" * 50: {}}, {"canary\ud800": 7}, {f"canary-{number}": {} for number in range(101)}, {"canary": "text"}],
+)
+def test_a_malformed_workflow_is_refused_without_repeating_its_names(
+    api: ManagementApi, project: Project, template: Template, parts: dict[str, Any]
+):
+    made = created(api, project, template, preventAutoDeploy=True)
+    answer = api.call("POST", f"/environments/{made['id']}/deployments", {"subEnvironments": parts}, status=422)
+    assert answer["errors"][0]["field"].startswith("subEnvironments")
+    assert "canary" not in str(answer)
+
+
 def test_schedules_are_empty_and_stay_so(api: ManagementApi, project: Project, template: Template):
     made = created(api, project, template, preventAutoDeploy=True)
     drift, schedules = (

@@ -14,7 +14,7 @@ from runpass.clock import SYSTEM_CLOCK
 from runpass.ids import EnvironmentId
 from runpass.protocol.reports import Finish, Outcome
 from runpass.server.deployments.run_leases import finish, take
-from runpass.server.environments.lifespan_ends import Lifespans
+from runpass.server.environments.lifespan_ends import AGAIN, Lifespans
 from runpass.server.tenancy import environment_store
 
 HOUR = timedelta(hours=1)
@@ -211,3 +211,64 @@ def test_a_destroyed_environment_that_is_deployed_again_begins_anew(
         found = environment_store.get_environment(tx, tenant.id, EnvironmentId(UUID(made["id"])))
     assert found is not None
     assert found.lifespan_end_at == clock.now() + 2 * HOUR
+
+
+def test_an_environment_that_is_unarchived_alive_gets_an_end_from_the_policy(
+    api: ManagementApi, tenant: Tenant, body: dict[str, Any], clock: MovingClock
+):
+    api.call("POST", f"/organizations/{tenant.id}/policies", {"maxTtl": "2-h"})
+    path = f"/environments/{api.call('POST', '/environments', body, status=201)['id']}"
+    run(tenant)
+    api.call("PUT", path, {"isArchived": True})
+    assert near(end(api.call("PUT", path, {"isArchived": False})), clock.now() + 2 * HOUR)
+
+
+def test_a_destruction_that_somebody_cancels_or_that_fails_is_queued_again(
+    api: ManagementApi, tenant: Tenant, body: dict[str, Any], clock: MovingClock, lifespans: Lifespans
+):
+    made = api.call("POST", "/environments", {**body, "ttl": hours(1)}, status=201)
+    run(tenant)
+    clock.advance(HOUR)
+    lifespans.end_due()
+    newest = api.call("GET", f"/environments/{made['id']}/deployments")[0]
+    api.call("PUT", f"/environments/deployments/{newest['id']}/cancel")
+    assert lifespans.end_due() == []
+    clock.advance(AGAIN)
+    assert len(lifespans.end_due()) == 1
+    run(tenant, Outcome.FAILURE)
+    clock.advance(AGAIN)
+    assert len(lifespans.end_due()) == 1
+    run(tenant)
+    assert [status for _, status, _ in deployments(api, made)] == ["SUCCESS", "FAILURE", "CANCELLED", "SUCCESS"]
+    clock.advance(AGAIN)
+    assert lifespans.end_due() == []
+
+
+def test_a_destruction_that_waits_for_its_approval_is_left_to_wait(
+    api: ManagementApi, tenant: Tenant, body: dict[str, Any], clock: MovingClock, lifespans: Lifespans
+):
+    made = api.call("POST", "/environments", {**body, "ttl": hours(1)}, status=201)
+    run(tenant)
+    api.call("PUT", "/policies", {"projectId": body["projectId"], "requiresApprovalDefault": True})
+    clock.advance(HOUR)
+    lifespans.end_due()
+    run(tenant)
+    clock.advance(AGAIN)
+    assert lifespans.end_due() == []
+    assert deployments(api, made)[0] == ("destroy", "WAITING_FOR_USER", "ttl")
+
+
+def test_a_variable_that_cannot_be_resolved_keeps_nothing_from_its_end(
+    api: ManagementApi, tenant: Tenant, body: dict[str, Any], clock: MovingClock, lifespans: Lifespans
+):
+    body["configurationChanges"] = [{"name": "NAME", "value": "as it was"}]
+    made = api.call("POST", "/environments", {**body, "ttl": hours(1)}, status=201)
+    run(tenant)
+    place = {"scope": "ENVIRONMENT", "scopeId": made["id"], "organizationId": str(tenant.id)}
+    api.call("POST", "/configuration", [{"name": "NAME", "value": f"${{env0:{made['id']}:nothing}}", **place}])
+    api.call("POST", f"/environments/{made['id']}/destroy", status=422)
+    clock.advance(HOUR)
+    assert len(lifespans.end_due()) == 1
+    lease = take(tenant.world.rules, tenant.runner())
+    assert lease is not None
+    assert [(item.name, item.value.reveal()) for item in lease.variables] == [("NAME", "as it was")]

@@ -38,7 +38,8 @@ from runpass.server.runners import store as runner_store
 from runpass.server.settings import ServerSettings
 from runpass.server.tenancy.environment_store import list_due
 from runpass.server.trail.pruning import prune
-from surface_scene import asks, basic, furnish
+from surface_asks import asks
+from surface_scene import basic, furnish
 
 AT_FIRST = datetime(2020, 1, 1, tzinfo=UTC)
 BAD = {

@@ -105,6 +105,19 @@ def test_the_redacted_value_sent_back_keeps_the_value(tenant: Tenant):
     assert shown.value.reveal() == REDACTED
 
 
+@pytest.mark.parametrize(
+    "details", [Details(regex="hunter.*"), Details(value_schema=ValueSchema(enum=("hunter2",)))], ids=["regex", "enum"]
+)
+def test_a_value_that_is_not_shown_is_not_compared_with_rules_that_somebody_makes_up(tenant: Tenant, details: Details):
+    place = (VariableScope.GLOBAL, tenant.id)
+    tenant.variable(*place, "RIGHT", "hunter2", is_sensitive=True)
+    tenant.variable(*place, "WRONG", "another", is_sensitive=True)
+    for name in ("RIGHT", "WRONG"):
+        with pytest.raises(InvalidInput, match="^value: must be sent again"):
+            tenant.variable(*place, name, REDACTED, is_sensitive=True, details=details)
+    assert tenant.variable(*place, "RIGHT", "hunter2", is_sensitive=True, details=details).details == details
+
+
 def replace_description(details: Details) -> Details:
     return details.model_copy(update={"description": "new"})
 

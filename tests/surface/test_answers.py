@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from surface_scene import Ask, Server, asks, basic, leaves, replaced
+from surface_asks import Ask, asks, leaves, replaced
+from surface_scene import Server, basic
 
 CANARY = "canary-in-the-request-51bd"
 ENVELOPE = {"message", "code", "errors", "requestId"}

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter
 from starlette.routing import Mount
 
 from runpass.cli.programs import openapi_json
@@ -18,7 +18,11 @@ from runpass.server.deployments import runner_door
 from surface_scene import Server
 
 OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish}
-SIGNS = {"string": ("maxLength", "enum", "const", "format"), "array": ("maxItems",), "object": ("properties",)}
+SIGNS = {
+    "string": ("maxLength", "enum", "const", "format"),
+    "array": ("maxItems",),
+    "object": ("properties", "maxProperties"),
+}
 """What says that something of a JSON type has a largest size."""
 ANY = ("anyOf", "oneOf", "allOf", "const", "enum", "type")
 
@@ -35,6 +39,10 @@ def unbounded(schema: Any, definitions: Mapping[str, Any], where: str = "") -> I
         yield where
     if schema.get("type") == "array":
         yield from unbounded(schema.get("items", {}), definitions, f"{where}[]")
+    if "maxProperties" in schema:  # a mapping: its keys and values come from the caller
+        yield from unbounded({"type": "string"} | schema.get("propertyNames", {}), definitions, f"{where}{{key}}")
+        values = schema.get("additionalProperties", True)
+        yield from unbounded(values if isinstance(values, dict) else {}, definitions, f"{where}{{}}")
     for name, inner in schema.get("properties", {}).items():
         yield from unbounded(inner, definitions, f"{where}.{name}")
 
@@ -92,8 +100,10 @@ class Loose(BaseModel):
     text: str
     texts: tuple[str, ...] | None = None
     things: dict[str, int]
+    few: Annotated[dict[str, Any], Field(max_length=3)]
     whatever: Any
 
 
 def test_what_is_not_bounded_is_found():
-    assert of_type(Loose) == ["Loose.text", "Loose.texts", "Loose.texts[]", "Loose.things", "Loose.whatever"]
+    texts, few = ["Loose.texts", "Loose.texts[]"], ["Loose.few{key}", "Loose.few{}"]
+    assert of_type(Loose) == ["Loose.text", *texts, "Loose.things", *few, "Loose.whatever"]

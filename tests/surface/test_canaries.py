@@ -10,7 +10,8 @@ import structlog
 
 from factories import MASTER_KEY
 from runpass.observability import logging
-from surface_scene import Server, asks, basic
+from surface_asks import asks
+from surface_scene import Server, basic
 
 PLANTED = "canary-7c1e"
 RUNNER_DOOR = "/runner/v1/"

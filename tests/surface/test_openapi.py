@@ -10,7 +10,8 @@ import pytest
 
 from runpass.cli.programs import openapi_json
 from runpass.server.http.errors import STATUS
-from surface_scene import Ask, Server, asks, basic, routes
+from surface_asks import Ask, asks
+from surface_scene import Server, basic, routes
 
 FILE = Path(__file__).parents[2] / "openapi.json"
 BODY_IS_TEXT = {"GET /api/api-keys/oidc-sub"}

@@ -9,7 +9,8 @@ from sqlalchemy import text
 from runpass.secret import Secret
 from runpass.server.access.api_keys import NewApiKey
 from runpass.server.trail.verifying import verify
-from surface_scene import Server, asks, basic
+from surface_asks import asks
+from surface_scene import Server, basic
 
 
 def trail(server: Server, **query: Any) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from uuid import uuid4
 import pytest
 
 from runpass.secret import Secret
-from surface_scene import Ask, Server, asks, basic, bearer, routes, with_another_id
+from surface_asks import Ask, asks, with_another_id
+from surface_scene import Server, basic, bearer, routes
 
 HERE = Path(__file__).parent
 PUBLIC = {entry["route"]: entry["why"] for entry in tomllib.loads((HERE / "public_routes.toml").read_text())["route"]}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from runpass.cli.connecting import as_id, connected, identify
-from runpass.cli.exits import NOT_SUCCESSFUL
-from runpass.cli.following import SUCCESS, LogPrinter, print_deployment, until_final
+from runpass.cli.exits import NOT_SUCCESSFUL, WAITS_FOR_APPROVAL
+from runpass.cli.following import SUCCESS, LogPrinter, print_deployment, until_at_rest, waits_for_approval
 from runpass.cli.options import AsJson, InProject
 from runpass.cli.output import print_json, print_rows
 from runpass.errors import InvalidInput
@@ -78,7 +78,7 @@ def list_all(
 def log(
     deployment: Which,
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until the deployment has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until it has ended or waits for an approval.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print every step with its lines; what could confuse a terminal is shown escaped."""
@@ -89,14 +89,15 @@ def log(
         if as_json:
             print_json(printer.everything())
         elif follow:
-            printer.follow()
+            if waits_for_approval(printer.follow()):
+                raise typer.Exit(WAITS_FOR_APPROVAL)
         else:
             printer.print_once()
 
 
 @app.command()
 def wait(deployment: Which, *, as_json: AsJson = False) -> None:
-    """Wait until a deployment has ended; exit code 0 only on SUCCESS."""
+    """Wait until a deployment has ended or waits for an approval; exit code 0 only on SUCCESS."""
     with connected() as api:
         _end(api, _id(deployment), follow=False, as_json=as_json)
 
@@ -133,7 +134,9 @@ def _id(text: str) -> str:
 
 
 def _end(api: "ApiClient", deployment_id: str, *, follow: bool, as_json: bool) -> None:
-    """Wait for the end, print it, and leave with the exit code that it means."""
-    ended = LogPrinter(api, deployment_id).follow() if follow else until_final(api, deployment_id)
+    """Wait for the end or for an approval, print it, and leave with the exit code that it means."""
+    ended = LogPrinter(api, deployment_id).follow() if follow else until_at_rest(api, deployment_id)
     print_json(ended) if as_json else print_deployment(ended)
+    if waits_for_approval(ended):
+        raise typer.Exit(WAITS_FOR_APPROVAL)
     raise typer.Exit(0 if ended["status"] == SUCCESS else NOT_SUCCESSFUL)

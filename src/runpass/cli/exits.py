@@ -9,8 +9,11 @@ from runpass.errors import (
     Forbidden,
     InvalidInput,
     NotFound,
+    NotOffered,
     PayloadTooLarge,
+    PreconditionFailed,
     RunpassError,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
     VaultError,
@@ -25,19 +28,29 @@ NOT_REACHED: Final = 6
 VAULT: Final = 7
 NOT_SUCCESSFUL: Final = 8
 BROKEN_TRAIL: Final = 9
+WAITS_FOR_APPROVAL: Final = 10
 INTERRUPTED: Final = 130
 
 MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (0, "Done. For a command that waits for a deployment: its status is `SUCCESS`."),
     (OTHER, "Anything else went wrong; `--debug` shows the traceback."),
-    (USAGE, "The command line, a setting, or a field of the request is wrong; every wrong field is named."),
+    (
+        USAGE,
+        "The command line, a setting, or a field of the request is wrong; every wrong field is named. Or env0 has what is"
+        " asked for, and runpass does not.",
+    ),
     (NOT_FOUND, "The named thing is not there, or not for this API key."),
     (NOT_ALLOWED, "The API key is unknown, or its roles do not allow this."),
-    (CONFLICT, "The thing is not in the state that this needs, or the name is taken."),
-    (NOT_REACHED, "The server could not be reached, is not ready, or answered something that is not its protocol."),
+    (CONFLICT, "The thing is not in the state that this needs, has changed meanwhile, or the name is taken."),
+    (
+        NOT_REACHED,
+        "The server could not be reached, is not ready, was asked too often, or answered something that is not its"
+        " protocol.",
+    ),
     (VAULT, "Something went wrong at the Vault."),
     (NOT_SUCCESSFUL, "The deployment that was waited for ended, and not with `SUCCESS`."),
     (BROKEN_TRAIL, "The audit trail does not hold: an event was changed, is missing, or was put in."),
+    (WAITS_FOR_APPROVAL, "The deployment that was waited for, or followed, waits for an approval itself."),
     (INTERRUPTED, "Interrupted with Ctrl-C."),
 )
 
@@ -45,10 +58,13 @@ _TABLE: Final[tuple[tuple[type[RunpassError], int], ...]] = (
     (InvalidInput, USAGE),
     (ConfigurationError, USAGE),
     (PayloadTooLarge, USAGE),
+    (NotOffered, USAGE),
     (NotFound, NOT_FOUND),
     (Unauthenticated, NOT_ALLOWED),
     (Forbidden, NOT_ALLOWED),
     (Conflict, CONFLICT),
+    (PreconditionFailed, CONFLICT),
+    (TooManyRequests, NOT_REACHED),
     (Unavailable, NOT_REACHED),
     (ControlPlaneError, NOT_REACHED),
     (VaultError, VAULT),

@@ -1,33 +1,45 @@
-"""Watching a deployment: its steps, its lines, its end."""
+"""Watching a deployment: its steps, its lines, its end, or its wait for an approval."""
 
+from collections.abc import Callable
 from datetime import datetime
 from time import sleep
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import typer
 
 from runpass.cli.output import print_pairs
 from runpass.cli.terminal import one_line, visible
+from runpass.errors import TooManyRequests
 
 if TYPE_CHECKING:
     from runpass.api_client import ApiClient
 
 Answer = dict[str, Any]
+T = TypeVar("T")
 SUCCESS: Final = "SUCCESS"
 POLL_SECONDS: Final = 0.4
+"""150 looks in a minute: a server takes 1000 requests for one path unless its settings say otherwise."""
 _GUTTER: Final = {"system": "  * "}
 _USUAL_GUTTER: Final = "  | "
 
 
-def until_final(api: "ApiClient", deployment_id: str) -> Answer:
-    """Wait until a deployment has ended; give it."""
-    from runpass.api_client import FINAL
-
+def until_at_rest(api: "ApiClient", deployment_id: str) -> Answer:
+    """Wait until a deployment has ended or waits for an approval; give it."""
     while True:
         found = _deployment(api, deployment_id)
-        if found["status"] in FINAL:
+        if _is_at_rest(found):
             return found
         sleep(POLL_SECONDS)
+
+
+def waits_for_approval(found: Answer) -> bool:
+    """Whether nothing goes on until somebody approves the plan; says so on standard error, with the next step."""
+    from runpass.api_client import WAITING_FOR_USER
+
+    if found["status"] != WAITING_FOR_USER:
+        return False
+    typer.echo(f"waits for approval: runpass deployment approve {found['id']}", err=True)
+    return True
 
 
 def print_deployment(found: Answer) -> None:
@@ -77,13 +89,11 @@ class LogPrinter:
             self._print_events(self._new_events(step["name"]))
 
     def follow(self) -> Answer:
-        """Print what there is and what comes, until the deployment has ended; give it."""
-        from runpass.api_client import FINAL
-
+        """Print what there is and what comes, until the deployment has ended or waits for an approval; give it."""
         while True:
-            # The order matters: after the status is final nothing is added, so the look that follows misses nothing.
+            # The order matters: once the status is at rest nothing is added, so the look that follows misses nothing.
             found = _deployment(self._api, self._id)
-            is_over = found["status"] in FINAL
+            is_over = _is_at_rest(found)
             for step in self._steps():
                 self._look_at(step, also_ended=is_over)
             if is_over:
@@ -107,13 +117,13 @@ class LogPrinter:
             typer.echo(f"  = {step['status']}{_took(step)}")
 
     def _steps(self) -> list[Answer]:
-        return self._api.many("/deployments", self._id, "steps")
+        return _patiently(lambda: self._api.many("/deployments", self._id, "steps"))
 
     def _new_events(self, step: str) -> list[Answer]:
         found: list[Answer] = []
         while True:
             cursor = self._cursors.get(step, "0")
-            page = self._api.one("GET", "/deployments", self._id, "steps", step, "log", startTime=cursor)
+            page = self._page(step, cursor)
             # The last page of a deployment that has ended names no next one, and may be asked for again.
             events = [event for event in page["events"] if event["eventId"] not in self._seen]
             self._seen.update(event["eventId"] for event in events)
@@ -121,6 +131,10 @@ class LogPrinter:
             if not events or page["nextStartTime"] is None:
                 return found
             self._cursors[step] = page["nextStartTime"]
+
+    def _page(self, step: str, cursor: str) -> Answer:
+        path = ("/deployments", self._id, "steps", step, "log")
+        return _patiently(lambda: self._api.one("GET", *path, startTime=cursor))
 
     def _heading(self, step: Answer, ending: str) -> None:
         self._shown = step["name"]
@@ -134,7 +148,22 @@ class LogPrinter:
 
 
 def _deployment(api: "ApiClient", deployment_id: str) -> Answer:
-    return api.one("GET", "/environments/deployments", deployment_id)
+    return _patiently(lambda: api.one("GET", "/environments/deployments", deployment_id))
+
+
+def _is_at_rest(found: Answer) -> bool:
+    from runpass.api_client import FINAL, WAITING_FOR_USER
+
+    return found["status"] in FINAL or found["status"] == WAITING_FOR_USER
+
+
+def _patiently(ask: Callable[[], T]) -> T:
+    """Give the answer. While the server says that it was asked too often, wait as long as it says."""
+    while True:
+        try:
+            return ask()
+        except TooManyRequests as error:
+            sleep(error.retry_after_seconds)
 
 
 def _took(step: Answer) -> str:

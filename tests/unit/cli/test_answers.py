@@ -8,15 +8,22 @@ from runpass.cli.connecting import as_id, choose
 from runpass.cli.output import cell
 from runpass.cli.vault_facts import Named, facts, projects_with
 from runpass.errors import (
+    AlreadyDestroyed,
     Conflict,
     ControlPlaneError,
     Forbidden,
     InvalidInput,
     NotFound,
+    NotOffered,
+    PayloadTooLarge,
+    PreconditionFailed,
+    StaleLease,
+    TooManyRequests,
     Unauthenticated,
     Unavailable,
 )
 from runpass.server.deployments import transitions
+from runpass.server.http.errors import STATUS
 
 ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 OTHER = "01890a5d-ac96-774b-bcce-b302099a8058"
@@ -33,6 +40,14 @@ def answer(status, **body):
         (403, "forbidden", Forbidden),
         (404, "not_found", NotFound),
         (409, "conflict", Conflict),
+        (409, "stale_lease", StaleLease),
+        (400, "already_destroyed", AlreadyDestroyed),
+        (400, "invalid_json", InvalidInput),
+        (412, "precondition_failed", PreconditionFailed),
+        (413, "payload_too_large", PayloadTooLarge),
+        (422, "invalid_input", InvalidInput),
+        (429, "too_many_requests", TooManyRequests),
+        (501, "not_offered", NotOffered),
         (503, "unavailable", Unavailable),
         (500, "internal", ControlPlaneError),
         (418, "teapot", ControlPlaneError),
@@ -42,6 +57,22 @@ def test_an_envelope_becomes_the_error_that_it_means(status, code, kind):
     error = _error(answer(status, message="a sentence", code=code, errors=[], requestId="r1", hint=None))
     assert type(error) is kind
     assert "a sentence" in error.message
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("7", 7), ("0", 1), (None, 1), ("999999999", 3600), ("Wed, 21 Oct 2026 07:28:00 GMT", 1), ("-3", 1), ("²", 1)],
+)
+def test_how_long_to_wait_arrives(header, seconds):
+    headers = {} if header is None else {"Retry-After": header.encode()}
+    body = {"message": "m", "code": "too_many_requests", "errors": [], "requestId": "r1", "hint": "of the server"}
+    error = _error(httpx2.Response(429, json=body, headers=headers))
+    assert (error.retry_after_seconds, error.hint) == (seconds, f"try again in {seconds} s")
+
+
+def test_every_error_of_the_server_has_a_kind_here():
+    for kind, status in STATUS:
+        assert type(_error(answer(status, message="m", code=kind.code))) in {kind, *kind.__mro__[1:2]}, kind
 
 
 def test_all_bad_fields_arrive():

@@ -4,7 +4,19 @@ import pytest
 
 from runpass.cli import exits
 from runpass.cli.reference import all_errors
-from runpass.errors import Conflict, Forbidden, InvalidInput, NotFound, RunpassError, StaleLease, Unauthenticated
+from runpass.errors import (
+    AlreadyDestroyed,
+    Conflict,
+    Forbidden,
+    InvalidInput,
+    NotFound,
+    NotOffered,
+    PreconditionFailed,
+    RunpassError,
+    StaleLease,
+    TooManyRequests,
+    Unauthenticated,
+)
 from runpass.vault.errors import Sealed
 
 
@@ -18,6 +30,10 @@ from runpass.vault.errors import Sealed
         (Forbidden("x"), exits.NOT_ALLOWED),
         (Conflict("x"), exits.CONFLICT),
         (StaleLease("x"), exits.CONFLICT),
+        (AlreadyDestroyed("x"), exits.CONFLICT),
+        (PreconditionFailed("x"), exits.CONFLICT),
+        (NotOffered("x"), exits.USAGE),
+        (TooManyRequests("x", retry_after_seconds=1), exits.NOT_REACHED),
         (Sealed("x"), exits.VAULT),
     ],
 )

@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from pydantic import AfterValidator, Field
 
-from runpass.protocol.credentials.fields import MAX_FILE, SecretText
+from runpass.protocol.credentials.fields import MAX_FILE, Longest, SecretText
 from runpass.secret import Secret
 
 PRIVATE_KEY: Final = "PRIVATE KEY-----"
@@ -57,5 +57,5 @@ def is_key_of(key: Secret, chain: str) -> bool:
     return own.public_bytes(*form) == certified.public_bytes(*form)
 
 
-Certificates = Annotated[str, Field(min_length=1), AfterValidator(_certificates)]
-PrivateKey = Annotated[SecretText, AfterValidator(_private_key)]
+Certificates = Annotated[str, Field(min_length=1), AfterValidator(_certificates), Longest(MAX_FILE)]
+PrivateKey = Annotated[SecretText, AfterValidator(_private_key), Longest(MAX_FILE)]

@@ -1,18 +1,33 @@
 """Types of fields that several kinds of credentials have."""
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from runpass.protocol.wire import Record
 from runpass.secret import Secret
 
 MAX_FILE: Final = 65_536
 """Bytes of a field that holds a whole file."""
+MAX_LINE: Final = 4_096
+"""Characters of a secret of one line."""
 
 TokenFormat = Literal["v1", "v2", "credential"]
 """`v1`: the issuer's shared audience; `v2`: one audience for each provider; `credential`: one for each credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class Longest:
+    """Says in the schema how many characters a validator of ours takes at most; it refuses more in its own words."""
+
+    characters: int
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "maxLength": self.characters}
 
 
 def without_nulls(kind: type[Record], value: Any) -> Any:
@@ -76,8 +91,8 @@ def _secret_line(value: Secret) -> Secret:
     text = value.reveal()
     if not text:
         raise ValueError("must not be empty")
-    if len(text) > 4096:  # noqa: PLR2004 -- said in the sentence
-        raise ValueError("is longer than 4096 characters")
+    if len(text) > MAX_LINE:
+        raise ValueError(f"is longer than {MAX_LINE} characters")
     _line(text)
     return value
 
@@ -91,10 +106,10 @@ def _secret_file(value: Secret) -> Secret:
 
 Line = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_line)]
 """One line of text whose form only the provider knows."""
-TextFile = Annotated[str, AfterValidator(_file)]
+TextFile = Annotated[str, AfterValidator(_file), Longest(MAX_FILE)]
 """The text of a file of at most 64 KiB."""
 SecretText = Annotated[Secret, BeforeValidator(_text)]
 """A secret whose errors are the field's own: Pydantic would name each way in which a `Secret` can be made."""
-SecretLine = Annotated[SecretText, AfterValidator(_secret_line)]
-SecretFile = Annotated[SecretText, AfterValidator(_secret_file)]
+SecretLine = Annotated[SecretText, AfterValidator(_secret_line), Longest(MAX_LINE)]
+SecretFile = Annotated[SecretText, AfterValidator(_secret_file), Longest(MAX_FILE)]
 """A file of at most 64 KiB that is, or may hold, a secret."""

@@ -15,7 +15,7 @@ from runpass.ids import OrganizationId
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.http.dependencies import Db
-from runpass.server.http.wire import ApiModel, Moment
+from runpass.server.http.wire import ApiModel, Moment, ShortText
 from runpass.server.trail import store
 from runpass.server.trail.store import Wanted
 
@@ -23,8 +23,10 @@ router = APIRouter(prefix="/audit-events", tags=["Audit trail"])
 _BIGGEST = 2**63 - 1
 Before = Annotated[int | None, Query(ge=1, le=_BIGGEST, description="Only events whose `sequence` is smaller.")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Action = Annotated[str | None, Query(max_length=64, description="Only events of this action: `api_key.created`.")]
-SubjectId = Annotated[str | None, Query(alias="subjectId", max_length=255, description="Only events on this thing.")]
+Action = Annotated[ShortText | None, Query(max_length=64, description="Only events of this action: `api_key.created`.")]
+SubjectId = Annotated[
+    ShortText | None, Query(alias="subjectId", max_length=255, description="Only events on this thing.")
+]
 
 
 class AuditEventAnswer(ApiModel):

@@ -36,7 +36,10 @@ def _by_type(schema: dict[str, Any]) -> None:
     """Say in the published schema which type goes with which value."""
     refs = dict(zip(get_args(Credential), schema["properties"]["value"]["anyOf"], strict=True))
     schema["anyOf"] = [
-        {"properties": {"type": {"enum": [kind.value for kind in CLASSES if CLASSES[kind] is each]}, "value": ref}}
+        {
+            "type": "object",
+            "properties": {"type": {"enum": [kind.value for kind in CLASSES if CLASSES[kind] is each]}, "value": ref},
+        }
         for each, ref in refs.items()
     ]
 

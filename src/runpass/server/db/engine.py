@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol, TypeVar
+from weakref import WeakSet
 
 from sqlalchemy import Connection, Engine, Table, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
@@ -172,11 +173,41 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=pool_size,
         hide_parameters=True,
-        connect_args={"timeout": 10, "check_same_thread": False},
+        connect_args={"timeout": 10, "check_same_thread": False, "factory": _SqliteConnection},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "reset", _reset_sqlite)
     return engine
+
+
+class _SqliteConnection(sqlite3.Connection):
+    """Knows its open cursors.
+
+    SECURITY: a SELECT that nobody read to its end outlives a ROLLBACK, and with it what the database looked like then:
+    the next transaction on this connection would go on seeing the past, API keys that were deleted since included.
+    """
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._cursors: WeakSet[sqlite3.Cursor] = WeakSet()
+
+    def cursor(self, *arguments: Any) -> Any:
+        """Give a cursor, and remember it for as long as somebody has it."""
+        found: sqlite3.Cursor = super().cursor(*arguments)
+        self._cursors.add(found)
+        return found
+
+    def close_cursors(self) -> None:
+        """End every SELECT that is still going on."""
+        for open_one in list(self._cursors):
+            open_one.close()
+        self._cursors.clear()
+
+
+def _reset_sqlite(dbapi_connection: Any, *_: object) -> None:
+    """Leave no SELECT behind when a connection goes back to the pool."""
+    dbapi_connection.close_cursors()
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:

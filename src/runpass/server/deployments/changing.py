@@ -54,7 +54,8 @@ def note_state(tx: Transaction, deployment: Deployment, status: DeploymentStatus
     if became is not None:
         values: dict[str, Any] = {"status": became.value}
         if (status, deployment.type) == (DeploymentStatus.SUCCESS, DeploymentType.DESTROY):
-            values["is_archived"] = True  # env0's clients wait for it before they delete the project
+            # env0's clients wait for it before they delete the project.
+            values |= {"is_archived": True, "lifespan_end_at": None}
         update_environment(tx, deployment.environment_id, values, now)
     if status in FINAL:
         log_store.count_usage(tx, deployment.organization_id, deployment.log_bytes)

@@ -7,8 +7,8 @@ import structlog
 from starlette.concurrency import run_in_threadpool
 
 from runpass.errors import RunpassError
-from runpass.server.deployments.model import DeploymentStatus
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
+from runpass.server.deployments.store import WAITING
 from runpass.server.deployments.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
@@ -20,7 +20,7 @@ async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
 
     def work() -> None:
         for deployment in end_expired(rules):
-            back = deployment.status is DeploymentStatus.QUEUED
+            back = deployment.status in WAITING
             _log.warning("deployment.returned" if back else "deployment.runner_lost", deployment_id=str(deployment.id))
             wakeups.work_arrived(deployment.pool_id)
 

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from runpass.clock import Clock
 from runpass.errors import Conflict, InvalidInput
-from runpass.ids import DeploymentId, OrganizationId, PoolId, new_id
-from runpass.protocol.run_lease import RunFacts
+from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, new_id
+from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.wire import encode
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.permissions import Permission
@@ -19,7 +19,7 @@ from runpass.server.deployments.approval import Grounds, check_starter, check_ta
 from runpass.server.deployments.changing import note_state
 from runpass.server.deployments.code import Code, code_of, runnable_template
 from runpass.server.deployments.handing import handed
-from runpass.server.deployments.inputs import Work, frozen_inputs, inputs_place
+from runpass.server.deployments.inputs import Work, frozen_inputs, inputs_of, inputs_place
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
 from runpass.server.deployments.transitions import phase_of
 from runpass.server.runners.model import DEFAULT_POOL
@@ -34,6 +34,9 @@ TASK_SECONDS = 1800.0
 """env0's limit of a task."""
 
 LOG_BYTES = 10 * 1024**3
+
+OWN_TRIGGER = "ttl"
+"""Of the destructions that the server queues by itself. No request can name it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,30 @@ def queue_deployment(
     deployment = _deployment(tx, how, environment, code, wanted, requires_approval=requires_approval)
     facts = _facts(how.actor, organization, project, environment, deployment=deployment, code=code)
     work = Work(wanted.kind, code.template, requires_approval, wanted.task_commands)
-    variables, tag = handed(tx, how.cipher, how.actor, project, facts)
+    variables, tag = _variables(tx, how, project, facts, wanted)
     inputs = frozen_inputs(work, facts, variables, tag)
     sealed = how.cipher.seal(encode(inputs), inputs_place(deployment.id, organization.id))
     store.insert_deployment(tx, deployment, sealed)
     note_state(tx, deployment, DeploymentStatus.QUEUED, by=deployment.started_by, now=deployment.queued_at)
     return deployment
+
+
+def _variables(
+    tx: Transaction, how: Queueing, project: Project, facts: RunFacts, wanted: DeployRequest
+) -> tuple[tuple[Variable, ...], str | None]:
+    """Give a run's variables and its tag: as they are now, or for an end of a lifespan as they last were.
+
+    SECURITY: a variable that cannot be resolved would else keep an environment from its end for ever. The server may
+    not see other projects, so it cannot follow every reference either.
+    """
+    try:
+        return handed(tx, how.cipher, how.actor, project, facts)
+    except InvalidInput:
+        last = store.last_deploy(tx, EnvironmentId(facts.environment_id)) if wanted.trigger == OWN_TRIGGER else None
+        if last is None:
+            raise
+        frozen = inputs_of(tx, how.cipher, last)
+        return frozen.variables, frozen.env0_tag
 
 
 def _check_usable(tx: Transaction, how: Queueing, environment: Environment, project: Project) -> None:

@@ -16,7 +16,8 @@ from runpass.server.environments.lifespans import Ttl, as_asked, longest, outliv
 from runpass.server.environments.requests import ChangeEnvironment, MoveEnvironment
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import environment_for, policy_at, project_for
-from runpass.server.tenancy.model import Environment, Project
+from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
+from runpass.server.tenancy.moving import check_policies
 from runpass.server.tenancy.store import get_organization
 from runpass.server.tenancy.tree_store import hold_open
 
@@ -34,7 +35,8 @@ def change(tx: Transaction, desk: Desk, held: Held, body: ChangeEnvironment) -> 
     action = "changed"
     if body.is_archived is not None and body.is_archived != environment.is_archived:
         cancelled = _archive(tx, desk, held, archived=body.is_archived)
-        values |= {"is_archived": body.is_archived} | ({"lifespan_end_at": None} if body.is_archived else {})
+        end = _end_of(tx, desk, held, archived=body.is_archived)
+        values |= {"is_archived": body.is_archived, "lifespan_end_at": end}
         action = "archived" if body.is_archived else "unarchived"
     if values:
         now = desk.clock.now()
@@ -56,6 +58,17 @@ def _archive(tx: Transaction, desk: Desk, held: Held, *, archived: bool) -> list
     if archived:
         return cancel_all(tx, held.environment.id, by=desk.caller.audit_name, now=desk.clock.now())
     return []
+
+
+def _end_of(tx: Transaction, desk: Desk, held: Held, *, archived: bool) -> datetime | None:
+    """Give when an environment ends that is archived, or is so no more.
+
+    SECURITY: what lives on must not outlive what the policies allow because it was archived in between. Of what was
+    destroyed nothing lives; its next deployment decides.
+    """
+    if archived or held.environment.status is EnvironmentStatus.INACTIVE:
+        return None
+    return lifespan_for(tx, desk.caller, held.project, None, desk.clock.now())
 
 
 def hold_to_change(tx: Transaction, desk: Desk, environment_id: UUID, body: ChangeEnvironment) -> Held:
@@ -91,6 +104,7 @@ def move(tx: Transaction, desk: Desk, environment_id: UUID, body: MoveEnvironmen
     if target.id == source.id:
         return environment
     check_idle(tx, environment.id)
+    check_policies(tx, caller, source, target)
     _check_fits(tx, environment, target, now)
     environment_store.change_environment(tx, environment, {"project_id": target.id}, now)
     detail = {"fromProjectId": str(source.id), "toProjectId": str(target.id)}

@@ -1,7 +1,8 @@
 """Ending lifespans: the server itself queues the destruction of environments whose time has come."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -14,9 +15,11 @@ from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
+from runpass.server.deployments import store
 from runpass.server.deployments.changing import count_end
-from runpass.server.deployments.model import Deployment, DeploymentType, DeployRequest
-from runpass.server.deployments.queue import LOG_BYTES, Queueing
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
+from runpass.server.deployments.queue import LOG_BYTES, OWN_TRIGGER, Queueing
+from runpass.server.deployments.transitions import FINAL
 from runpass.server.environments.deploying import destroy
 from runpass.server.environments.holding import Held, cancel_all, lock, note
 from runpass.server.tenancy import environment_store
@@ -28,6 +31,9 @@ from runpass.server.tenancy.tree_store import hold_open
 _log = structlog.get_logger(__name__)
 SYSTEM: Final = "system"
 BATCH: Final = 50
+AGAIN: Final = timedelta(hours=1)
+"""After which the server looks whether what it destroys is gone."""
+_UNFINISHED: Final = frozenset(DeploymentStatus) - FINAL
 _NOBODY: Final = ApiKeyId(UUID(int=0))
 
 
@@ -46,6 +52,7 @@ class Lifespans:
     def end_due(self) -> list[PoolId]:
         """Queue the destruction of some environments whose lifespan has ended; give the pools that have work now.
 
+        SECURITY: an end is forgotten only when nothing is left: what was cancelled, or failed, is queued again later.
         One with a deployment going on, and one that cannot be destroyed, is tried again in the next round.
         """
         now = self.clock.now()
@@ -82,18 +89,25 @@ class Lifespans:
         environment = lock(tx, environment)
         if environment.lifespan_end_at is None or environment.lifespan_end_at > now:
             return None  # another server was faster, or somebody gave it more time
-        queued = None
-        if not environment.is_archived:
+        queued, end = None, None
+        if self._is_ending(tx, environment):
+            end = now + AGAIN
+        elif not environment.is_archived:
             cancelled += cancel_all(tx, environment.id, by=SYSTEM, now=now)
             how = self._how(environment.organization_id, project.id)
-            wanted = DeployRequest(kind=DeploymentType.DESTROY, trigger="ttl", comment="its lifespan has ended")
-            try:
+            wanted = DeployRequest(kind=DeploymentType.DESTROY, trigger=OWN_TRIGGER, comment="its lifespan has ended")
+            with suppress(AlreadyDestroyed):
                 queued = destroy(tx, how, Held(environment, project), wanted)
-            except AlreadyDestroyed:
-                queued = None
-        environment_store.update_environment(tx, environment.id, {"lifespan_end_at": None}, now)
-        note(tx, environment, "lifespan_ended", by=SYSTEM, now=now)
+                end = now + AGAIN
+        environment_store.update_environment(tx, environment.id, {"lifespan_end_at": end}, now)
+        if queued is not None or end is None:
+            note(tx, environment, "lifespan_ended", by=SYSTEM, now=now)
         return queued
+
+    def _is_ending(self, tx: Transaction, environment: Environment) -> bool:
+        """Whether the server is destroying it already, or waits for the approval of that."""
+        unfinished = store.list_in_states(tx, environment.id, _UNFINISHED)
+        return any(item.trigger == OWN_TRIGGER for item in unfinished)
 
     def _how(self, organization_id: OrganizationId, project_id: ProjectId) -> Queueing:
         """SECURITY: the server acts with a Deployer's rights on this project and with none anywhere else."""

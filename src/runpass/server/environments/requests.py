@@ -1,6 +1,7 @@
 """Request bodies of environments: what of them can be done, and what env0 has and runpass does not."""
 
-from typing import Annotated, Literal, Self
+from itertools import islice
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -34,8 +35,8 @@ Targets = ShortText | Annotated[tuple[ShortText, ...], Field(max_length=100), cu
 class SetChanges(ApiModel):
     """`configurationSetChanges`: runpass has no sets of variables, so there is nothing to assign."""
 
-    assign: Annotated[tuple[object, ...], Field(max_length=100)] | None = None
-    unassign: Annotated[tuple[object, ...], Field(max_length=100)] | None = None
+    assign: Annotated[tuple[ShortText, ...], Field(max_length=100)] | None = None
+    unassign: Annotated[tuple[ShortText, ...], Field(max_length=100)] | None = None
 
 
 class DriftDetection(ApiModel):
@@ -43,6 +44,31 @@ class DriftDetection(ApiModel):
 
     enabled: Flag | None = None
     cron: ShortText | None = None
+
+
+class SubEnvironment(ApiModel):
+    """What env0 takes for one environment of a workflow. runpass has no workflows, so nothing of it is read."""
+
+
+MAX_PARTS: Final = 100
+MAX_PART_NAME: Final = 255
+
+
+def _numbered(value: object) -> object:
+    """Put numbers in place of the names, which nobody reads: an error's field must not repeat what a caller made up."""
+    if not isinstance(value, dict):
+        return value
+    few = list(islice(value.items(), MAX_PARTS + 1))
+    if any(len(str(name)) > MAX_PART_NAME for name, _ in few):
+        raise ValueError(f"has a name longer than {MAX_PART_NAME} characters")
+    return {str(number): part for number, (_, part) in enumerate(few)}
+
+
+SubEnvironments = Annotated[
+    dict[Annotated[str, Field(max_length=MAX_PART_NAME)], SubEnvironment],
+    Field(max_length=MAX_PARTS),
+    BeforeValidator(_numbered),
+]
 
 
 class Deploy(ApiModel):
@@ -59,7 +85,7 @@ class Deploy(ApiModel):
     user_requires_approval: Flag | None = None
     task_commands: Commands | None = None
     targets: Targets | None = None
-    sub_environments: dict[str, object] | None = None
+    sub_environments: SubEnvironments | None = None
     ttl: Ttl | None = None
     runner_pool: PoolName | None = None
 

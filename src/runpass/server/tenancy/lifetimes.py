@@ -48,7 +48,8 @@ def _checked_or_inherited(value: object) -> object:
 
 
 _DESCRIPTION = "`<n>-<M|w|d|h>`, or null for no limit"
-Lifetime = Annotated[str | None, BeforeValidator(_checked), Field(description=_DESCRIPTION)]
+_Form = Annotated[str, Field(max_length=max(len("9999-M"), len(INHERIT)))]
+Lifetime = Annotated[_Form | None, BeforeValidator(_checked), Field(description=_DESCRIPTION)]
 InheritedLifetime = Annotated[
-    str | None, BeforeValidator(_checked_or_inherited), Field(description=f"{_DESCRIPTION} of its own, or `inherit`")
+    _Form | None, BeforeValidator(_checked_or_inherited), Field(description=f"{_DESCRIPTION} of its own, or `inherit`")
 ]

@@ -3,14 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from runpass.errors import Conflict, InvalidInput
+from runpass.errors import Conflict, Forbidden, InvalidInput
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.tenancy import store, tree_store
-from runpass.server.tenancy.lookup import project_for
+from runpass.server.tenancy.lookup import own_organization, project_for
 from runpass.server.tenancy.model import Project
+from runpass.server.tenancy.policies import loosens, policy_of
 
 FIELD = "targetProjectId"
 
@@ -36,7 +37,8 @@ def move(tx: Transaction, actor: Actor, project: Project, target_id: UUID | None
     """Put a project and all below it under another one, or at the root; give it as it stands then.
 
     The tree must be locked, and the project read since. Raises `InvalidInput` for a circle or a tree that is too deep,
-    `Conflict` where something is archived or an assignment would lose its credential.
+    `Conflict` where something is archived or an assignment would lose its credential, `Forbidden` where a policy of
+    others would be left behind.
     """
     target = parent_for(tx, actor, target_id)
     if project.parent_project_id == (target.id if target else None):
@@ -47,11 +49,29 @@ def move(tx: Transaction, actor: Actor, project: Project, target_id: UUID | None
     tree_store.hold_open(tx, project, *([target] if target else []))
     check_depth(FIELD, target, tree_store.levels_below(tx, project) + 1)
     _check_credentials(tx, project, target)
+    check_policies(tx, actor, project, target)
     tree_store.move_subtree(tx, project, target, now)
     record(tx, _event(actor, project, target, now))
     moved = store.get_project(tx, project.organization_id, project.id)
     assert moved is not None  # noqa: S101 -- it is held
     return moved
+
+
+def check_policies(tx: Transaction, actor: Actor, left: Project, target: Project | None) -> None:
+    """Raise `Forbidden` if what moves from one place to another one would leave a policy behind that binds this actor.
+
+    SECURITY: a policy counts until somebody takes it away who may. Those of the path that this actor may change do not
+    bind it; of the others, none may become weaker by a move.
+    """
+    organization = own_organization(tx, actor)
+    path = store.projects_of_path(tx, left)
+    binding = [item for item in path if not actor.may(Permission.EDIT_PROJECT_SETTINGS, item.scope)]
+    above = store.projects_of_path(tx, target) if target else ()
+    if loosens(policy_of(organization, binding), policy_of(organization, above)):
+        raise Forbidden(
+            "a policy that counts where this stands is stricter than those of the target:"
+            f" to leave it behind needs {Permission.EDIT_PROJECT_SETTINGS.value} where it is set"
+        )
 
 
 def _check_credentials(tx: Transaction, project: Project, target: Project | None) -> None:

@@ -39,6 +39,13 @@ def policy_of(organization: Organization, projects_of_path: Iterable[Project]) -
     )
 
 
+def loosens(before: Policy, after: Policy) -> bool:
+    """Whether something is allowed under `after` that was not under `before`."""
+    lives_longer = before.max_ttl is not None and (after.max_ttl is None or after.max_ttl > before.max_ttl)
+    no_approval = before.requires_approval and not after.requires_approval
+    return no_approval or (before.destroy_disabled and not after.destroy_disabled) or lives_longer
+
+
 def _nearest_default(places: Iterable[Mapping[str, Any]]) -> timedelta | None:
     said = [place for place in places if place.get("default_ttl", INHERIT) != INHERIT]
     return _lifetime(said[-1], "default_ttl") if said else None
