@@ -1,5 +1,6 @@
 """Deployments from the command line with a real runner: waiting, following, and lines that mean the terminal harm."""
 
+import json
 import re
 from uuid import uuid4
 
@@ -55,6 +56,38 @@ def test_waiting_for_a_failure_says_where_and_has_its_own_exit_code(deploy):
     done = deploy(["true", "exit 3"], "--wait", code=exits.NOT_SUCCESSFUL)
     assert re.search(r"^Status +FAILURE$", done.stdout, re.MULTILINE)
     assert re.search(r"^Failed step +shell:2$", done.stdout, re.MULTILINE)
+
+
+@pytest.fixture
+def planned(shell, project, unique):
+    """An environment whose plans wait for an approval."""
+    name = unique("planned")
+    commands = ["--plan-command", "echo planned", "--command", "echo applied"]
+    shell.run("template", "create", "--name", name, *commands, "--attach", project)
+    made = shell.made("environment", "create", "--name", name, "--project", project, "--template", name)
+    with shell.server.http(shell.admin) as http:
+        http.put(f"/api/environments/{made}", json={"requiresApproval": True}).raise_for_status()
+    return name
+
+
+@pytest.mark.parametrize("how", ["--wait", "--follow"])
+def test_waiting_stops_at_a_plan_that_waits_for_its_approval_and_goes_on_after_it(planned, shell, how):
+    stopped = shell.run("deployment", "start", planned, how, code=exits.WAITS_FOR_APPROVAL)
+    assert re.search(r"^Status +WAITING_FOR_USER$", stopped.stdout, re.MULTILINE)
+    said = re.search(r"^waits for approval: runpass (deployment approve (.+))$", stopped.stderr, re.MULTILINE)
+    followed = shell.run("deployment", "log", said[2], "--follow", code=exits.WAITS_FOR_APPROVAL)
+    assert "  | planned\n" in followed.stdout
+    assert "applied" not in followed.stdout
+    shell.run(*said[1].split())
+    assert re.search(r"^Status +SUCCESS$", shell.run("deployment", "wait", said[2]).stdout, re.MULTILINE)
+    log = shell.run("deployment", "log", said[2], "--follow")
+    assert "  | applied\n" in log.stdout
+    assert log.stderr == ""
+
+
+def test_the_answer_for_programs_stays_one_object_when_an_approval_is_waited_for(planned, shell):
+    stopped = shell.run("deployment", "start", planned, "--wait", "--json", code=exits.WAITS_FOR_APPROVAL)
+    assert json.loads(stopped.stdout)["status"] == "WAITING_FOR_USER"
 
 
 def test_following_prints_every_line_once_while_it_comes(deploy):
