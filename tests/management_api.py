@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from factories import Tenant, World
 from runpass.ids import ProjectId
 from runpass.server.access.api_keys import KeyRequest, create_api_key
+from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.app import build_api
 from runpass.server.deployments.wakeups import Wakeups
@@ -46,6 +47,7 @@ def management_api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
     application.state.database = world.database
     application.state.cipher = world.cipher
     application.state.clock = world.clock
+    application.state.logins = Logins()
     application.state.settings = ServerSettings()
     with TestClient(application) as client:
         yield ManagementApi(client, (tenant.api_key.api_key_id, tenant.api_secret.reveal()))

@@ -17,6 +17,7 @@ from runpass.clock import SYSTEM_CLOCK
 from runpass.ids import CredentialId, ProjectId, new_id
 from runpass.protocol.credentials import COST_KINDS, CredentialKind, parse
 from runpass.server.access.api_keys import KeyRequest, create_api_key
+from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.app import build_api
 from runpass.server.credentials.assignment import credentials_of
@@ -81,6 +82,7 @@ def api(world: World, tenant: Tenant) -> Iterator[TestClient]:
     application.state.database = world.database
     application.state.cipher = world.cipher
     application.state.clock = world.clock
+    application.state.logins = Logins()
     application.state.settings = ServerSettings()
     with TestClient(application) as client:
         client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())

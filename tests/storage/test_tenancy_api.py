@@ -12,6 +12,7 @@ from factories import MovingClock, Tenant, World
 from runpass.clock import SYSTEM_CLOCK
 from runpass.ids import ProjectId, new_id
 from runpass.server.access.api_keys import MOST_KEYS, KeyRequest, NewApiKey, create_api_key
+from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.app import build_api
 from runpass.server.db.schema.access import api_keys
@@ -39,6 +40,7 @@ def api(world: World, tenant: Tenant) -> Iterator[TestClient]:
     application.state.database = world.database
     application.state.cipher = world.cipher
     application.state.clock = world.clock
+    application.state.logins = Logins()
     application.state.settings = ServerSettings()
     with TestClient(application) as client:
         client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())

@@ -113,7 +113,7 @@ def test_a_value_that_is_not_shown_is_not_compared_with_rules_that_somebody_make
     tenant.variable(*place, "RIGHT", "hunter2", is_sensitive=True)
     tenant.variable(*place, "WRONG", "another", is_sensitive=True)
     for name in ("RIGHT", "WRONG"):
-        with pytest.raises(InvalidInput, match="^value: must be sent again"):
+        with pytest.raises(InvalidInput, match=r"^value: must be sent again"):
             tenant.variable(*place, name, REDACTED, is_sensitive=True, details=details)
     assert tenant.variable(*place, "RIGHT", "hunter2", is_sensitive=True, details=details).details == details
 

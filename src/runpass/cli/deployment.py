@@ -78,7 +78,9 @@ def list_all(
 def log(
     deployment: Which,
     *,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until it has ended or waits for an approval.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until it has ended or waits for an approval.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Print every step with its lines; what could confuse a terminal is shown escaped."""
