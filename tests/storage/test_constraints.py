@@ -2,6 +2,7 @@
 
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import update
 
 from factories import Tenant, World
 from runpass.errors import Conflict, RunpassError
-from runpass.ids import AssignmentId, RunLeaseId, new_id
+from runpass.ids import AssignmentId, RunLeaseId, VariableId, new_id
 from runpass.server.credentials.model import Assignment
 from runpass.server.credentials.store import get_assignment, insert_assignment
 from runpass.server.db.engine import Database
@@ -62,7 +63,7 @@ def _half_a_deployment(tenant: Tenant) -> dict[str, Any]:
 
 def test_a_place_has_one_variable_of_a_name_and_type(tenant: Tenant, world: World):
     made = tenant.variable(VariableScope.GLOBAL, tenant.id, "NAME", "value")
-    twin = type(made)(**{name: getattr(made, name) for name in made.__slots__} | {"id": new_id()})
+    twin = replace(made, id=VariableId(new_id()))
     with pytest.raises(Conflict), world.database.write() as tx:
         insert_variable(tx, world.cipher, twin)
     tenant.variable(VariableScope.GLOBAL, tenant.id, "NAME", "value", type=1)

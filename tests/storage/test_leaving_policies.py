@@ -45,6 +45,7 @@ def test_an_environment_leaves_a_policy_only_with_somebody_who_may_change_it(
     free, below = tenant.project("free"), tenant.project("below", strict)
     template = tenant.template(strict, free)
     path = f"/environments/{tenant.environment(strict, template).id}"
+    api.call("PUT", f"{path}/ttl", {"type": "HOURS", "value": "1"})
     inside, outside = {"projectId": str(below.id)}, {"projectId": str(free.id)}
     assert not moves(api, tenant, {strict.id: DEPLOYER, free.id: ADMIN}, path, outside)
     assert moves(api, tenant, {strict.id: DEPLOYER}, path, inside)

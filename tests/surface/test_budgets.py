@@ -15,6 +15,13 @@ EXEMPT = {
     "server/db/migrations/versions": "Alembic writes one long function for each revision, and it never changes again.",
 }
 
+LONGER = {
+    "tests/storage/test_audit_chain.py": "One list of tamperings, which loses its sense when it is cut in two.",
+    "tests/storage/test_credentials.py": "Every kind goes through the same fixtures, from its request to its row.",
+    "tests/storage/test_environments_api.py": "One suite for one API, whose requests are made by the same few functions.",
+}
+"""Files that may be longer, and why."""
+
 
 def modules() -> Iterator[Path]:
     for path in sorted(SOURCE.rglob("*.py")):
@@ -27,7 +34,8 @@ def test_no_module_is_longer_than_its_budget():
     found = [*modules(), *others]
     lengths = {path.relative_to(ROOT).as_posix(): len(path.read_text().splitlines()) for path in found}
     assert len(lengths) > 100
-    assert {name: length for name, length in lengths.items() if length > MODULE_LINES} == {}
+    too_long = {name for name, length in lengths.items() if length > MODULE_LINES}
+    assert too_long == set(LONGER)
 
 
 def test_no_function_is_longer_than_its_budget():

@@ -36,16 +36,14 @@ MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (OTHER, "Anything else went wrong; `--debug` shows the traceback."),
     (
         USAGE,
-        "The command line, a setting, or a field of the request is wrong; every wrong field is named. Or env0 has what is"
-        " asked for, and runpass does not.",
+        "Wrong: the command line, a setting, or a field of the request (all are named). Or only env0 has it.",
     ),
     (NOT_FOUND, "The named thing is not there, or not for this API key."),
     (NOT_ALLOWED, "The API key is unknown, or its roles do not allow this."),
     (CONFLICT, "The thing is not in the state that this needs, has changed meanwhile, or the name is taken."),
     (
         NOT_REACHED,
-        "The server could not be reached, is not ready, was asked too often, or answered something that is not its"
-        " protocol.",
+        "The server could not be reached, is not ready, was asked too often, or answered what is not its protocol.",
     ),
     (VAULT, "Something went wrong at the Vault."),
     (NOT_SUCCESSFUL, "The deployment that was waited for ended, and not with `SUCCESS`."),
