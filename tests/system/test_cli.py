@@ -139,7 +139,7 @@ def test_a_variable_may_be_required_read_only_and_of_a_form(run, listed, named):
 def test_environments_are_made_shown_and_found_in_their_project(run, listed, environment):
     shown = listed("environment", "show", environment["environment"])
     assert shown["status"] == "CREATED"
-    assert shown["latestDeploymentLog"] is None
+    assert shown["latestDeploymentLog"]["status"] == "NEVER_DEPLOYED"
     assert listed("environment", "show", shown["id"], "--project", environment["project"]) == shown
     assert [item["id"] for item in listed("environment", "list", "--project", environment["project"])] == [shown["id"]]
     assert shown["id"] in {item["id"] for item in listed("environment", "list")}
