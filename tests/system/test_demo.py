@@ -29,6 +29,7 @@ def test_the_demo_shows_the_whole_guide_and_every_refusal(tmp_path: Path):
     assert refusals["no-credential"]["vaultError"] is None
     assert "does not match" in refusals["other-organization"]["vaultError"]
     assert refusals["unknown-role"]["vaultError"] == 'role "deplyo" could not be found'
-    assert "credentialId" in refusals["not-assigned"]["vaultError"]
+    said = refusals["not-assigned"]["vaultError"]  # both claims differ, and OpenBao checks them in no fixed order
+    assert "credentialId" in said or "projectId" in said
     assert {path.name for path in tmp_path.iterdir()} == {f"{case}.log" for case in [*refusals, "production"]}
     assert all(step["seconds"] >= 0 for step in result["steps"])

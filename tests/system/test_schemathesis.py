@@ -26,7 +26,7 @@ COPIES = 3
 """How many of each thing there are: some requests delete one."""
 LONG = hypothesis.settings.get_profile("fuzz").max_examples == hypothesis.settings.default.max_examples
 SHORT_RUNS = {
-    "what makes things": ("fuzzing", 1, ["POST"]),
+    "what makes things": ("fuzzing", 2, ["POST"]),
     "what reads, changes and deletes": ("fuzzing", 1, ["GET", "PUT", "PATCH", "DELETE"]),
 }
 """Phase, examples of each kind for each operation, methods. Two, so that two processes can share the work."""
