@@ -2,14 +2,19 @@
 
 Checking a key is a read of the database, and two hundred of them at the same moment would take every thread there is.
 So credentials that were not right lately are checked one after another, while those that were do not queue. Nothing is
-trusted for being known: every request is checked against the database.
+trusted for being known: every request is checked against the database. After wrong ones the queue rests a moment, in
+which known callers have the process for themselves.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from runpass.server.http.limiting import KnownCallers
+
+REST_SECONDS: Final = 0.005
+"""After wrong credentials: a few times what their check takes, and still 100 of them a second."""
 
 
 class Logins:
@@ -26,5 +31,9 @@ class Logins:
             yield
             return
         async with self._turn:
-            yield
+            try:
+                yield
+            except BaseException:
+                await asyncio.sleep(REST_SECONDS)
+                raise
         self._known.learn(address, header)
