@@ -84,9 +84,10 @@ def fill(database: Database, scale: Scale) -> Dataset:
             _insert_all(tx, counts, [one], with_live=scale.with_live)
         while some := list(islice(rest, 50)):
             _insert_all(tx, counts, some, with_live=scale.with_live)
-    if not database.is_sqlite:
+    if not database.is_sqlite:  # a database that has run for a while has this behind it
         with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text(f"VACUUM ANALYZE {', '.join(sorted({*counts, 'organizations'}))}"))
+            connection.execute(text("CHECKPOINT"))
     first, second = (
         Looked(str(item.id), (found.admin_key.key.api_key_id, found.admin_key.secret), *item.looked_at)
         for item, found in zip((ordinary, large), looked, strict=True)
