@@ -1,6 +1,7 @@
 """Real services for tests. PostgreSQL is in `services_postgresql`."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from uuid import uuid4
 
@@ -17,6 +18,12 @@ def missing(service: str, why: str) -> None:
     if os.environ.get("REQUIRE_SERVICES") == "1":
         pytest.fail(f"{service} is missing and REQUIRE_SERVICES=1: {why}", pytrace=False)
     pytest.skip(f"{service} is missing: {why}")
+
+
+def needs(*programs: str) -> None:
+    """Skip the test where these are not on PATH: unlike the services above, not every machine can have them."""
+    if absent := [name for name in programs if shutil.which(name) is None]:
+        pytest.skip(f"not on PATH: {', '.join(absent)}")
 
 
 def openbao_version() -> str:

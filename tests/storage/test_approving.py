@@ -35,7 +35,7 @@ from runpass.server.deployments.run_leases import (
 from runpass.server.deployments.transitions import Event
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy import store as tenancy_store
-from runpass.server.tenancy.environment_store import get_environment
+from runpass.server.tenancy.environment_store import get_environment, update_environment
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
 
 ASKED = DeployRequest(requires_approval=True)
@@ -204,6 +204,19 @@ def test_what_is_cancelled_after_its_plan_leaves_its_environment_as_it_was(
     assert status_of(tenant, environment) is EnvironmentStatus.FAILED
     tenant.queue(environment)
     assert taken(world, runner).phase is Phase.APPLY
+
+
+def test_a_plan_whose_environment_was_archived_meanwhile_waits_for_nobody(tenant: Tenant, world: World):
+    _, environment = tenant.somewhere_to_deploy()
+    runner = tenant.runner()
+    queued = tenant.queue(environment, ASKED)
+    lease = taken(world, runner)
+    with world.database.write() as tx:
+        update_environment(tx, environment.id, {"is_archived": True}, world.clock.now())
+    end(world, runner, lease)
+    found = now(tenant, queued)
+    assert (found.status, found.finished_at) == (DeploymentStatus.CANCELLED, world.clock.now())
+    assert status_of(tenant, environment) is EnvironmentStatus.CREATED
 
 
 def test_a_plan_that_fails_leaves_what_was_deployed_as_it_was(tenant: Tenant, world: World):

@@ -1,6 +1,5 @@
 """Approval on a real server with a real runner and a real OpenBao: nobody who may only plan changes anything."""
 
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,7 +16,7 @@ from runpass.errors import Conflict, Forbidden
 from runpass.local.admin import Admin
 from runpass.secret import Secret
 from scene import PASSWORD, Project, Scene
-from services import missing
+from services import needs
 
 ROUTE = "/environments/deployments"
 CODE = """
@@ -166,9 +165,7 @@ def test_what_is_cancelled_instead_of_approved_changes_nothing(
 
 @pytest.fixture
 def git(tmp_path: Path) -> Iterator[GitServer]:
-    absent = [name for name in ("terraform", "git") if shutil.which(name) is None]
-    if absent:
-        missing(" and ".join(absent), "not on PATH")
+    needs("git", "terraform")
     served = tmp_path / "served"
     served.mkdir()
     with GitServer(served) as server:

@@ -13,7 +13,7 @@ import pytest
 from runpass.protocol.run_lease import Command
 from runpass.server.templates.model import GitSource, TemplateType
 from runpass.server.templates.steps import StepCommands, commands_of
-from services import missing
+from services import needs
 
 CODE = """
 terraform {
@@ -114,9 +114,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    for program in ("git", "terraform"):
-        if shutil.which(program) is None:
-            missing(program, "it is not on PATH")
+    needs("git", "terraform")
     made = Place(tmp_path)
     made.repository.mkdir()
     made.git("init", "--quiet")

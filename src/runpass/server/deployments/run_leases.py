@@ -30,12 +30,13 @@ from runpass.server.db.engine import Database, Transaction
 from runpass.server.deployments import lease_store, log_store, store
 from runpass.server.deployments.changing import cancel_waiting, change_state, count_end, note_state
 from runpass.server.deployments.inputs import commands_for, inputs_of
-from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, Inputs, Lease
+from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.outputs import seal_outputs
 from runpass.server.deployments.reporting import keep_report, named
 from runpass.server.deployments.transitions import Event, event_of
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
+from runpass.server.tenancy.environment_store import get_environment
 from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization, get_project
 
@@ -223,7 +224,8 @@ def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
 def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
     """End the lease as the runner says, and with it the deployment, unless its plan now waits for an approval.
 
-    Give the deployment as it was before. A destroy that succeeded takes what else was queued with it.
+    Give the deployment as it was before. A destroy that succeeded takes what else was queued with it, and a plan whose
+    environment was archived meanwhile is cancelled: nobody could approve it.
     """
     now, by = rules.clock.now(), holder.runner.audit_name
     with rules.database.write() as tx:
@@ -234,12 +236,17 @@ def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
         status = change_state(tx, deployment, event, by=by, now=now, values=values)
         log_store.end_open_steps(tx, deployment.id, now)
         lease_store.end_lease(tx, lease.id, now)
-        destroyed = (status, deployment.type) == (DeploymentStatus.SUCCESS, DeploymentType.DESTROY)
-        cancelled = cancel_waiting(tx, deployment.environment_id, by="system", now=now) if destroyed else []
+        closed = _is_archived(tx, deployment)
+        cancelled = cancel_waiting(tx, deployment.environment_id, by="system", now=now) if closed else []
     count_end(deployment, status)
     for item in cancelled:
         count_end(item, item.status)
     return deployment
+
+
+def _is_archived(tx: Transaction, deployment: Deployment) -> bool:
+    found = get_environment(tx, deployment.organization_id, deployment.environment_id)
+    return found is None or found.is_archived
 
 
 def _said(cipher: Cipher, deployment: Deployment, last_word: Finish, event: Event) -> dict[str, Any]:
