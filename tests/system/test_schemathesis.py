@@ -32,7 +32,7 @@ SHORT_RUNS = {
 """Phase, examples of each kind for each operation, methods. Two, so that two processes can share the work."""
 LONG_RUNS = {"coverage": ("coverage", 1, []), "fuzzing": ("fuzzing", 200, []), "stateful": ("stateful", 500, [])}
 RUNS = LONG_RUNS if LONG else SHORT_RUNS
-WITH_A_GOOD_ANSWER = 0.3
+WITH_A_GOOD_ANSWER = 0.2
 """The least share of operations that did what was asked: not every made-up request meets a thing that is there."""
 
 
