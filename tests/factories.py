@@ -23,7 +23,7 @@ from runpass.server.deployments.run_leases import Holder, LeaseRules
 from runpass.server.runners.joining import Joined, JoinTokenRequest, create_join_token, register
 from runpass.server.runners.model import DEFAULT_POOL, Runner
 from runpass.server.templates import store as template_store
-from runpass.server.templates.model import ShellSource, Template, TemplateType
+from runpass.server.templates.model import GitSource, ShellSource, Template, TemplateType
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy import store as tenancy_store
 from runpass.server.tenancy.founding import found_organization
@@ -115,15 +115,21 @@ class Tenant:
             tenancy_store.insert_project(tx, project)
         return project
 
-    def template(self, *projects: Project, name: str = "template", commands: Sequence[str] = ("true",)) -> Template:
+    def template(
+        self,
+        *projects: Project,
+        name: str = "template",
+        commands: Sequence[str] = ("true",),
+        terraform: GitSource | None = None,
+    ) -> Template:
         now = self.world.clock.now()
         template = Template(
             id=TemplateId(new_id()),
             organization_id=self.id,
             name=name,
             description="",
-            type=TemplateType.SHELL,
-            source=ShellSource(commands=tuple(commands)),
+            type=TemplateType.TERRAFORM if terraform else TemplateType.SHELL,
+            source=terraform or ShellSource(commands=tuple(commands)),
             is_deleted=False,
             project_ids=(),
             created_by="test",

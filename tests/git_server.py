@@ -46,10 +46,16 @@ class GitServer:
         """Make a repository with one commit on `main` that holds these files; give its URL."""
         where = self._directory / name
         where.mkdir()
+        subprocess.run(["git", *_WHO, "init", "-q"], cwd=where, check=True)
+        self.commit(name, files)
+        return f"git://127.0.0.1:{self._port}/{name}"
+
+    def commit(self, name: str, files: Mapping[str, str]) -> None:
+        """Move `main` of a repository on by a commit that writes these files."""
+        where = self._directory / name
         for path, text in files.items():
             file = where / path
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text)
-        for arguments in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "first"]):
+        for arguments in (["add", "."], ["commit", "-q", "-m", "more"]):
             subprocess.run(["git", *_WHO, *arguments], cwd=where, check=True)
-        return f"git://127.0.0.1:{self._port}/{name}"

@@ -34,6 +34,7 @@ from runpass.server.deployments.run_leases import (
 )
 from runpass.server.deployments.transitions import Event
 from runpass.server.runners.model import Runner
+from runpass.server.templates.model import GitSource, Template
 from runpass.server.tenancy import store as tenancy_store
 from runpass.server.tenancy.environment_store import get_environment, update_environment
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
@@ -204,6 +205,49 @@ def test_what_is_cancelled_after_its_plan_leaves_its_environment_as_it_was(
     assert status_of(tenant, environment) is EnvironmentStatus.FAILED
     tenant.queue(environment)
     assert taken(world, runner).phase is Phase.APPLY
+
+
+def git_template(tenant: Tenant, project: Project) -> Template:
+    source = GitSource(repository="https://git.example.com/code", revision="main")
+    return tenant.template(project, terraform=source)
+
+
+@pytest.mark.parametrize("commit", ["a1" * 20, "b2" * 32])
+def test_the_commit_that_was_planned_is_the_one_that_is_applied(tenant: Tenant, world: World, commit: str):
+    project = tenant.project()
+    environment = tenant.environment(project, git_template(tenant, project))
+    runner = tenant.runner()
+    queued = tenant.queue(environment, ASKED)
+    plan = taken(world, runner)
+    assert "main" in plan.commands[0].script
+    said = ["Cloning", f"Commit {commit}"]
+    events = tuple(
+        LogEvent(step="git:clone", number=number, at=world.clock.now(), level=LogLevel.INFO, message=message)
+        for number, message in enumerate(said, start=1)
+    )
+    save_report(world.rules, holder(runner, plan), Report(fencing_token=plan.fencing_token, events=events))
+    end(world, runner, plan)
+    approve_as(tenant, now(tenant, queued), tenant.admin)
+    apply = taken(world, runner)
+    assert [item.step for item in apply.commands] == ["git:clone", "tf:init", "tf:plan", "tf:apply", "tf:output"]
+    assert commit in apply.commands[0].script
+    assert "main" not in apply.commands[0].script
+
+
+@pytest.mark.parametrize("said", ["", "Commit main", "Commit " + "a" * 39, "fatal: no Commit " + "a" * 40])
+def test_what_was_planned_from_an_unknown_commit_cannot_be_approved(tenant: Tenant, world: World, said: str):
+    project = tenant.project()
+    environment = tenant.environment(project, git_template(tenant, project))
+    runner = tenant.runner()
+    queued = tenant.queue(environment, ASKED)
+    plan = taken(world, runner)
+    if said:
+        event = LogEvent(step="git:clone", number=1, at=world.clock.now(), level=LogLevel.INFO, message=said)
+        save_report(world.rules, holder(runner, plan), Report(fencing_token=plan.fencing_token, events=(event,)))
+    end(world, runner, plan)
+    with pytest.raises(Conflict, match="which commit"):
+        approve_as(tenant, now(tenant, queued), tenant.admin)
+    assert now(tenant, queued).status is DeploymentStatus.WAITING_FOR_USER
 
 
 def test_a_plan_whose_environment_was_archived_meanwhile_waits_for_nobody(tenant: Tenant, world: World):

@@ -199,6 +199,8 @@ def test_terraform_is_planned_approved_applied_and_destroyed_again(
     until(scene.api, queued["id"], "WAITING_FOR_USER")
     assert "terraform_data.it will be created" in scene.api.log(queued["id"])
     share(state)
+    moved = CODE.replace("value = terraform_data.it.output", 'value = "not what was approved"')
+    git.commit("code", {"main.tf": moved % {"state": state}})
     scene.api.call("PUT", f"{ROUTE}/{queued['id']}")
     deployed = scene.api.wait(queued["id"])
     assert deployed["status"] == "SUCCESS", scene.api.log(queued["id"])

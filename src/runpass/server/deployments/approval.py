@@ -6,7 +6,7 @@ SECURITY: each ground can only add an approval. Nothing that a caller sends, set
 from dataclasses import dataclass
 from datetime import datetime
 
-from runpass.errors import Forbidden, InvalidInput
+from runpass.errors import Conflict, Forbidden, InvalidInput
 from runpass.protocol.wire import encode
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.permissions import Permission
@@ -14,8 +14,10 @@ from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.changing import change_state
 from runpass.server.deployments.inputs import inputs_of, inputs_place
-from runpass.server.deployments.model import Deployment, DeploymentType
+from runpass.server.deployments.model import Deployment, DeploymentType, Inputs
+from runpass.server.deployments.reporting import planned_commit
 from runpass.server.deployments.transitions import Event, after, approved_phase
+from runpass.server.templates.steps import CHECKOUT_STEP, checkout_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +78,12 @@ def check_task(actor: Actor, organization: ScopePath, grounds: Grounds) -> None:
 
 
 def approve(tx: Transaction, cipher: Cipher, deployment: Deployment, reviewer: Actor, now: datetime) -> None:
-    """Approve a plan: a runner takes the deployment again, with the very inputs that were planned with.
+    """Approve a plan: a runner takes the deployment again, with the very inputs and the commit that were planned with.
 
-    Raises `Conflict` for a deployment that waits for no approval, or no longer.
+    Raises `Conflict` for a deployment that waits for no approval, or no longer, or whose commit nobody knows.
     """
     after(deployment.status, Event.APPROVE)
-    inputs = inputs_of(tx, cipher, deployment)
+    inputs = _at_planned_commit(tx, deployment, inputs_of(tx, cipher, deployment))
     run = inputs.run.model_copy(update={"reviewer_name": reviewer.name, "reviewer_id": reviewer.key_id})
     place = inputs_place(deployment.id, deployment.organization_id)
     values = {
@@ -91,3 +93,15 @@ def approve(tx: Transaction, cipher: Cipher, deployment: Deployment, reviewer: A
         "inputs_sealed": cipher.seal(encode(inputs.model_copy(update={"run": run})), place),
     }
     change_state(tx, deployment, Event.APPROVE, by=reviewer.audit_name, now=now, values=values)
+
+
+def _at_planned_commit(tx: Transaction, deployment: Deployment, inputs: Inputs) -> Inputs:
+    """Give inputs that bring the commit that was planned, wherever its branch has moved since."""
+    if not any(command.step == CHECKOUT_STEP for command in inputs.commands):
+        return inputs
+    commit = planned_commit(tx, deployment.id)
+    if commit is None:  # SECURITY: fail closed, or something else could be applied than was looked at
+        raise Conflict("it is not known which commit was planned", hint="cancel this deployment and deploy again")
+    pinned = checkout_of(deployment.repository, commit)
+    commands = tuple(pinned if command.step == CHECKOUT_STEP else command for command in inputs.commands)
+    return inputs.model_copy(update={"commands": commands})

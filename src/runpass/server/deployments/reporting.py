@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from itertools import accumulate
 
+from runpass.ids import DeploymentId
 from runpass.protocol.reports import LogEvent, LogLevel, Report, Step
 from runpass.protocol.run_lease import Phase
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import log_store
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.transitions import FINAL
+from runpass.server.templates.steps import CHECKOUT_STEP, told_commit
 
 PLAN_PREFIX = "plan:"
 """Of the steps of a plan that somebody is to approve: the lease after it has steps of the same names."""
@@ -29,6 +31,17 @@ def may_go_on(deployment: Deployment, step: str) -> bool:
     if step.startswith(PLAN_PREFIX) and deployment.requires_approval:
         return deployment.phase is Phase.PLAN and deployment.status not in {*FINAL, DeploymentStatus.WAITING_FOR_USER}
     return deployment.status not in FINAL
+
+
+def planned_commit(tx: Transaction, deployment_id: DeploymentId) -> str | None:
+    """Give the commit that the plan's checkout told at its end.
+
+    No code of the repository runs in that step, so nobody but git writes there.
+    """
+    step = named(CHECKOUT_STEP, Phase.PLAN)
+    last = log_store.last_number(tx, deployment_id, step)
+    found = log_store.list_events(tx, deployment_id, step, after=last - 1, limit=1)
+    return told_commit(found[0].message) if found else None
 
 
 def keep_report(tx: Transaction, deployment: Deployment, report: Report, max_log_bytes: int) -> None:

@@ -16,6 +16,8 @@ from runpass.server.templates.repository import SCHEMES, repository_refusal, rev
 
 _PROGRAMS: Final = {TemplateType.TERRAFORM: "terraform", TemplateType.OPENTOFU: "tofu"}
 _PLAN = '"${TMPDIR:?}/runpass.tfplan"'
+CHECKOUT_STEP: Final = "git:clone"
+_COMMIT_LINE = re.compile(r"Commit ([0-9a-f]{40}|[0-9a-f]{64})")
 _MAYBE_A_COMMIT = re.compile(r"[0-9a-fA-F]{4,64}")
 
 
@@ -91,7 +93,7 @@ def _terraform(program: str, code: GitSource, workspace_name: str, targets: Sequ
     plan = f"{enter}{program} plan -input=false -no-color -out={_PLAN}{chosen}\n"
     destroy_plan = f"{enter}{program} plan -destroy -input=false -no-color -out={_PLAN}{chosen}\n"
     carry_out = f"{enter}{program} apply -input=false -no-color {_PLAN}\n"
-    checkout = (Command(step="git:clone", script=_checkout(code)),)
+    checkout = (checkout_of(code.repository, code.revision),)
     begin = (*checkout, Command(step="tf:init", script=_init(program, enter, workspace_name)))
     planned = (*begin, Command(step="tf:plan", script=plan))
     destruction = (*begin, Command(step="tf:plan", script=destroy_plan))
@@ -127,18 +129,32 @@ def _entering(program: str, path: str) -> str:
     )
 
 
-def _checkout(code: GitSource) -> str:
-    refusal = repository_refusal(code.repository) or revision_refusal(code.revision)
-    if refusal is not None or not code.repository:
+def checkout_of(repository: str, revision: str) -> Command:
+    """Give the step that brings the code; its last line tells the commit, as `told_commit` reads it.
+
+    Raises `ValueError`, with a sentence, for what git must not be given.
+    """
+    refusal = repository_refusal(repository) or revision_refusal(revision)
+    if refusal is not None or not repository:
         raise ValueError(f"the code cannot be fetched: the repository or revision {refusal or 'is missing'}")
-    repository, revision = shlex.quote(code.repository), shlex.quote(code.revision or "HEAD")
+    return Command(step=CHECKOUT_STEP, script=_checkout(repository, revision))
+
+
+def told_commit(line: str) -> str | None:
+    """Give the commit that a line of the step's log tells."""
+    found = _COMMIT_LINE.fullmatch(line)
+    return found[1] if found else None
+
+
+def _checkout(url: str, wanted: str) -> str:
+    repository, revision = shlex.quote(url), shlex.quote(wanted or "HEAD")
     fetch = "git fetch --quiet --no-recurse-submodules"
     find = f"{fetch} --depth=1 --no-tags -- origin {revision}"
     take = "git -c submodule.recurse=false checkout --quiet --detach"
-    if _MAYBE_A_COMMIT.fullmatch(code.revision):
+    if _MAYBE_A_COMMIT.fullmatch(wanted):
         # Not every server gives single commits, and none a shortened id: then all is fetched, and it is found there.
         everything = f"{fetch} --tags -- origin '+refs/heads/*:refs/remotes/origin/*'"
-        found = shlex.quote(f"{code.revision}^{{commit}}")
+        found = shlex.quote(f"{wanted}^{{commit}}")
         body = f"if {find} 2>/dev/null; then\n{take} FETCH_HEAD --\nelse\n{everything}\n{take} {found} --\nfi\n"
     else:
         body = f"{find}\n{take} FETCH_HEAD --\n"
