@@ -22,6 +22,7 @@ from runpass.server.deployments.queue import DeployRequest, Queueing, queue_depl
 from runpass.server.deployments.run_leases import Holder, LeaseRules
 from runpass.server.runners.joining import Joined, JoinTokenRequest, create_join_token, register
 from runpass.server.runners.model import DEFAULT_POOL, Runner
+from runpass.server.runners.store import pool_id
 from runpass.server.templates import store as template_store
 from runpass.server.templates.model import GitSource, ShellSource, Template, TemplateType
 from runpass.server.tenancy import environment_store
@@ -30,6 +31,8 @@ from runpass.server.tenancy.founding import found_organization
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
 from runpass.server.variables.model import ConfigurationVariable, VariableScope
 from runpass.server.variables.saving import Wanted, save
+from runpass.server.vault_tasks.connection_tests import Asked, queue_test
+from runpass.server.vault_tasks.model import VaultTask
 
 MASTER_KEY = bytes(range(32))
 LEASE = timedelta(seconds=30)
@@ -212,6 +215,12 @@ class Tenant:
 
     def runner(self, isolation: Isolation = Isolation.UID, capacity: int = 1, pool: str = DEFAULT_POOL) -> Runner:
         return self.join(isolation, capacity, pool).runner
+
+    def connection_test(self, credential: StoredCredential, project: Project, *paths: str) -> VaultTask:
+        now = self.world.clock.now()
+        with self.world.database.write() as tx:
+            asked = Asked(project, credential.id, pool_id(tx, self.id, DEFAULT_POOL, now), paths)
+            return queue_test(tx, asked, self.admin, self.world.clock)
 
     def queue(self, environment: Environment, wanted: DeployRequest | None = None) -> Deployment:
         how = Queueing(self.admin, self.world.cipher, self.world.clock, RUN_TIMEOUT_SECONDS)

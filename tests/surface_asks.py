@@ -109,6 +109,11 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask("GET /api/policies", query={"projectId": ids["project"]}),
         Ask("PUT /api/policies", body={"projectId": ids["project"], "maxTtl": "1-h", "requiresApprovalDefault": False}),
         Ask("GET /api/credentials", query=organization),
+        Ask(
+            "POST /api/connection-tests",
+            body={"projectId": ids["project"], "credentialId": ids["assigned"], "paths": ["kv/app.password"]},
+        ),
+        Ask("GET /api/connection-tests/{test_id}", {"test_id": ids["queued test"]}),
         Ask("POST /api/credentials", body={"name": "new", "type": "VAULT_OIDC", "value": vault, **organization}),
         Ask(
             "POST /api/credentials",
@@ -337,7 +342,9 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
     refusal = {"code": "x", "reason": "text", "vaultError": "text", "hint": "text"}
     last_word = {**token, "outcome": "failure", "error": "text", "failedStep": "run", "refusal": refusal}
     purpose = {"kind": "credential", "credentialId": ids["assigned"]}
-    door = "POST /runner/v1/run-leases"
+    door, tasks = "POST /runner/v1/run-leases", "POST /runner/v1/vault-tasks"
+    holding = {**bearer(things.runner.key), "Runpass-Task-Secret": things.task_secret.reveal()}
+    checks = [{"name": "dns", "verdict": "ok", "seen": "text", "nextStep": "text"}]
     return [
         Ask("POST /runner/v1/register", body=registration, headers=bearer(things.join_token)),
         Ask(door, headers=headers),
@@ -345,6 +352,8 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
         Ask(f"{door}/{{lease_id}}/identity-token", lease, body={**token, "purpose": purpose}, headers=headers),
         Ask(f"{door}/{{lease_id}}/report", lease, body={**token, "steps": [step], "events": [event]}, headers=headers),
         Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
+        Ask(tasks, headers=bearer(things.runner.key)),
+        Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
     ]
 
 

@@ -21,6 +21,7 @@ from runpass.protocol.reports import Finish, Outcome
 from runpass.protocol.run_lease import RunLease
 from runpass.secret import Secret
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
+from runpass.server.access.bearers import digest, new_bearer
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.deployments.model import Deployment, DeployRequest
 from runpass.server.deployments.run_leases import finish, take
@@ -28,6 +29,7 @@ from runpass.server.opening import Parts
 from runpass.server.runners.joining import Joined
 from runpass.server.tenancy.model import Environment
 from runpass.server.variables.model import VariableScope
+from runpass.server.vault_tasks import store as task_store
 
 
 def routes(app: Starlette) -> list[str]:
@@ -64,6 +66,7 @@ class Things:
     runner: Joined
     join_token: Secret
     lease: RunLease
+    task_secret: Secret
 
 
 def furnish(world: World, name: str, canary: str) -> Things:
@@ -90,6 +93,10 @@ def furnish(world: World, name: str, canary: str) -> Things:
     }
     runner = tenant.join(Isolation.UID, capacity=2)
     waiting = _planned(tenant, tenant.environment(project, template, "reviewed"))
+    taken_test, task_secret = tenant.connection_test(assigned, project), new_bearer("rpt")
+    with world.database.write() as tx:
+        mine = (runner.runner.pool_id, None)
+        assert task_store.take_next(tx, mine, runner.runner.id, digest(task_secret), world.clock.now()) is not None
     running = tenant.queue(busy)
     lease = take(world.rules, runner.runner)
     assert lease is not None
@@ -118,8 +125,10 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "queued": queued.id,
         "waiting": waiting.id,
         "lease": lease.lease_id,
+        "taken test": taken_test.id,
+        "queued test": tenant.connection_test(assigned, project, "kv/app.password").id,
     }
-    return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease)
+    return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease, task_secret)
 
 
 def _planned(tenant: Tenant, environment: Environment) -> Deployment:

@@ -22,6 +22,7 @@ RunLeaseId = NewType("RunLeaseId", UUID)
 RunnerId = NewType("RunnerId", UUID)
 PoolId = NewType("PoolId", UUID)
 JoinTokenId = NewType("JoinTokenId", UUID)
+VaultTaskId = NewType("VaultTaskId", UUID)
 AuditId = NewType("AuditId", UUID)
 
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from approvals import ASKED, approve_as, end, now, taken
 from factories import LEASE, Tenant, World, holder
 from runpass.errors import Conflict, Forbidden, InvalidInput, StaleLease
 from runpass.ids import ApiKeyId, new_id
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome, Report, Step, StepStatus
+from runpass.protocol.reports import LogEvent, LogLevel, Outcome, Report, Step, StepStatus
 from runpass.protocol.run_lease import Phase, RunLease
 from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments import log_store, store
-from runpass.server.deployments.approval import approve
 from runpass.server.deployments.changing import change_state
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
 from runpass.server.deployments.queue import DeployRequest, Queueing, queue_deployment
@@ -27,19 +27,15 @@ from runpass.server.deployments.run_leases import (
     MOST_RETURNS,
     RUNNER_LOST,
     end_expired,
-    finish,
     heartbeat,
     save_report,
     take,
 )
 from runpass.server.deployments.transitions import Event
 from runpass.server.runners.model import Runner
-from runpass.server.templates.model import GitSource, Template
 from runpass.server.tenancy import store as tenancy_store
 from runpass.server.tenancy.environment_store import get_environment, update_environment
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
-
-ASKED = DeployRequest(requires_approval=True)
 
 
 def key(tenant: Tenant, project: Project, role: ProjectRole, name: str = "somebody") -> Actor:
@@ -54,34 +50,11 @@ def queue_as(tenant: Tenant, actor: Actor, environment: Environment, wanted: Dep
         return queue_deployment(tx, how, environment, project, wanted)
 
 
-def now(tenant: Tenant, deployment: Deployment) -> Deployment:
-    with tenant.world.database.read() as tx:
-        found = store.get_deployment(tx, tenant.id, deployment.id)
-    assert found is not None
-    return found
-
-
 def status_of(tenant: Tenant, environment: Environment) -> EnvironmentStatus:
     with tenant.world.database.read() as tx:
         found = get_environment(tx, tenant.id, environment.id)
     assert found is not None
     return found.status
-
-
-def taken(world: World, runner: Runner) -> RunLease:
-    lease = take(world.rules, runner)
-    assert lease is not None
-    return lease
-
-
-def end(world: World, runner: Runner, lease: RunLease, outcome: Outcome = Outcome.SUCCESS, **more: Any) -> None:
-    finish(world.rules, holder(runner, lease), Finish(fencing_token=lease.fencing_token, outcome=outcome, **more))
-
-
-def approve_as(tenant: Tenant, deployment: Deployment, reviewer: Actor) -> None:
-    world = tenant.world
-    with world.database.write() as tx:
-        approve(tx, world.cipher, deployment, reviewer, world.clock.now())
 
 
 def planned(tenant: Tenant, environment: Environment, runner: Runner) -> tuple[Deployment, RunLease]:
@@ -205,49 +178,6 @@ def test_what_is_cancelled_after_its_plan_leaves_its_environment_as_it_was(
     assert status_of(tenant, environment) is EnvironmentStatus.FAILED
     tenant.queue(environment)
     assert taken(world, runner).phase is Phase.APPLY
-
-
-def git_template(tenant: Tenant, project: Project) -> Template:
-    source = GitSource(repository="https://git.example.com/code", revision="main")
-    return tenant.template(project, terraform=source)
-
-
-@pytest.mark.parametrize("commit", ["a1" * 20, "b2" * 32])
-def test_the_commit_that_was_planned_is_the_one_that_is_applied(tenant: Tenant, world: World, commit: str):
-    project = tenant.project()
-    environment = tenant.environment(project, git_template(tenant, project))
-    runner = tenant.runner()
-    queued = tenant.queue(environment, ASKED)
-    plan = taken(world, runner)
-    assert "main" in plan.commands[0].script
-    said = ["Cloning", f"Commit {commit}"]
-    events = tuple(
-        LogEvent(step="git:clone", number=number, at=world.clock.now(), level=LogLevel.INFO, message=message)
-        for number, message in enumerate(said, start=1)
-    )
-    save_report(world.rules, holder(runner, plan), Report(fencing_token=plan.fencing_token, events=events))
-    end(world, runner, plan)
-    approve_as(tenant, now(tenant, queued), tenant.admin)
-    apply = taken(world, runner)
-    assert [item.step for item in apply.commands] == ["git:clone", "tf:init", "tf:plan", "tf:apply", "tf:output"]
-    assert commit in apply.commands[0].script
-    assert "main" not in apply.commands[0].script
-
-
-@pytest.mark.parametrize("said", ["", "Commit main", "Commit " + "a" * 39, "fatal: no Commit " + "a" * 40])
-def test_what_was_planned_from_an_unknown_commit_cannot_be_approved(tenant: Tenant, world: World, said: str):
-    project = tenant.project()
-    environment = tenant.environment(project, git_template(tenant, project))
-    runner = tenant.runner()
-    queued = tenant.queue(environment, ASKED)
-    plan = taken(world, runner)
-    if said:
-        event = LogEvent(step="git:clone", number=1, at=world.clock.now(), level=LogLevel.INFO, message=said)
-        save_report(world.rules, holder(runner, plan), Report(fencing_token=plan.fencing_token, events=(event,)))
-    end(world, runner, plan)
-    with pytest.raises(Conflict, match="which commit"):
-        approve_as(tenant, now(tenant, queued), tenant.admin)
-    assert now(tenant, queued).status is DeploymentStatus.WAITING_FOR_USER
 
 
 def test_a_plan_whose_environment_was_archived_meanwhile_waits_for_nobody(tenant: Tenant, world: World):

@@ -38,6 +38,7 @@ from runpass.server.runners import store as runner_store
 from runpass.server.settings import ServerSettings
 from runpass.server.tenancy.environment_store import list_due
 from runpass.server.trail.pruning import prune
+from runpass.server.vault_tasks import store as task_store
 from surface_asks import asks
 from surface_scene import basic, furnish
 
@@ -178,6 +179,7 @@ def work_in_the_background(parts: Parts) -> None:
     assert Lifespans(database, cipher, clock, RUN_TIMEOUT_SECONDS).end_due()
     with database.write() as tx:
         assert deployment_store.pools_with_work(tx)
+        task_store.pools_with_tasks(tx, clock.now())
         prune_keys(tx, clock.now(), limit=10)
         for organization in tx.execute(select(organizations.c.id)).scalars():
             runner_store.prune_join_tokens(tx, organization, clock.now())

@@ -48,6 +48,10 @@ from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
+from runpass.server.vault_tasks import api as connection_tests
+from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks.connection_tests import TestRules
+from runpass.server.vault_tasks.runner_door import TaskDoor
 
 ROOMS = (
     organizations,
@@ -56,6 +60,7 @@ ROOMS = (
     projects_ending,
     policies,
     credentials,
+    connection_tests,
     templates,
     deployments,
     environments,
@@ -83,6 +88,7 @@ def build_app(parts: Parts) -> Starlette:
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *door.routes(),
+        *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.ring).routes(),
         Mount("/api", build_api(parts, wakeups)),
     ]
@@ -94,6 +100,13 @@ def build_app(parts: Parts) -> Starlette:
     )
     app.router.redirect_slashes = False
     return app
+
+
+def _test_rules(parts: Parts, minter: Minter) -> TestRules:
+    settings = parts.settings
+    return TestRules(
+        parts.database, parts.cipher, parts.clock, minter, settings.audience, settings.jwks_url, settings.issuer_url
+    )
 
 
 def _shell(parts: Parts) -> list[Middleware]:
@@ -168,4 +181,4 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:
     with parts.database.read() as tx:
-        return deployment_store.pools_with_work(tx)
+        return deployment_store.pools_with_work(tx) | task_store.pools_with_tasks(tx, parts.clock.now())

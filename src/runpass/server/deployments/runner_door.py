@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
@@ -78,35 +78,44 @@ class RunnerDoor:
 
     async def take(self, request: Request) -> Response:
         """Give the next run lease, waiting for one up to `wait` seconds; 204 when there is none."""
-        runner = await self._runner(request)
+        return await self.wait_for(request, self._waiting, lambda runner: run_leases.take(self._rules, runner))
+
+    async def wait_for(
+        self, request: Request, waiting: "Waiting", take: Callable[[Runner], BaseModel | None]
+    ) -> Response:
+        """Give what `take` gives for the runner that asks, or 204 once `wait` seconds have passed with nothing.
+
+        Raises `TooManyRequests` where `waiting` counts too many already.
+        """
+        runner = await self.runner(request)
         clock = self._rules.clock
         deadline = clock.monotonic() + _wait(request, self._longest_wait)
-        with self._waiting.one_of(runner.organization_id), self._wakeups.listen(runner.pool_id) as listener:
+        with waiting.one_of(runner.organization_id), self._wakeups.listen(runner.pool_id) as listener:
             while True:
-                lease = await run_in_threadpool(run_leases.take, self._rules, runner)
-                if lease is not None:
-                    return _json(lease)
+                found = await run_in_threadpool(take, runner)
+                if found is not None:
+                    return _json(found)
                 left = deadline - clock.monotonic()
                 if left <= 0 or self._wakeups.closed or await listener.wait(left, lambda: _disconnected(request)):
                     return Response(status_code=204)
 
     async def heartbeat(self, request: Request) -> Response:
         """Keep a lease."""
-        runner = await self._runner(request)
+        runner = await self.runner(request)
         body = decode(Heartbeat, await request.body())
         holder = _holder(request, runner, body.fencing_token)
         return _json(await run_in_threadpool(run_leases.heartbeat, self._rules, holder))
 
     async def identity_token(self, request: Request) -> Response:
         """Mint a workload identity token."""
-        runner = await self._runner(request)
+        runner = await self.runner(request)
         body = decode(IdentityRequest, await request.body())
         holder = _holder(request, runner, body.fencing_token)
         return _json(await run_in_threadpool(self._passport.issue, holder, body.purpose))
 
     async def report(self, request: Request) -> Response:
         """Store steps and log events."""
-        runner = await self._runner(request)
+        runner = await self.runner(request)
         body = decode(Report, await request.body())
         holder = _holder(request, runner, body.fencing_token)
         await run_in_threadpool(run_leases.save_report, self._rules, holder, body)
@@ -114,14 +123,15 @@ class RunnerDoor:
 
     async def finish(self, request: Request) -> Response:
         """End a run."""
-        runner = await self._runner(request)
+        runner = await self.runner(request)
         body = decode(Finish, await request.body())
         holder = _holder(request, runner, body.fencing_token)
         deployment = await run_in_threadpool(run_leases.finish, self._rules, holder, body)
         self._wakeups.work_arrived(deployment.pool_id)
         return Response(status_code=204)
 
-    async def _runner(self, request: Request) -> Runner:
+    async def runner(self, request: Request) -> Runner:
+        """Give who asks. Raises `Unauthenticated` for an unknown key, `Conflict` for another protocol."""
         spoken = request.headers.get(VERSION_HEADER)
         if spoken is not None and spoken != str(PROTOCOL_VERSION):
             raise Conflict(

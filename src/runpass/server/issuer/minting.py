@@ -3,14 +3,18 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import uuid4
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from uuid import UUID, uuid4
 
 from runpass.clock import Clock, unix_seconds
+from runpass.protocol import sweeper
 from runpass.secret import Secret
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.keys import base64url
 from runpass.server.issuer.ring import KeyRing
+
+EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,31 @@ class Minter:
 
         `iat`, `nbf` and `exp` are all present: a relying party that finds one missing makes its own up.
         """
-        key = self.ring.signing
         issued = self._clock.now().replace(microsecond=0)
-        expires = issued + lifetime
+        return self._sign(claims.as_mapping(), subject, audience, (issued, issued + lifetime))
+
+    def mint_expired(self, claims: WorkloadClaims, *, subject: str, audience: str) -> Minted:
+        """Give a token that was valid for a second in 1970 and is right in everything else: a probe.
+
+        A Vault that answers "token is expired" has so accepted signature, algorithm, issuer, subject and audience.
+        The times cannot be later: `clock_skew_leeway` of a role may be hours.
+        """
+        return self._sign(claims.as_mapping(), subject, audience, EXPIRED)
+
+    def mint_sweeper(self, organization_id: UUID) -> Minted:
+        """Give a token of the control plane's own kind, with which tokens that were left behind are revoked.
+
+        SECURITY: subject, audience and `apiKeyType` are others than those of any run, and none of a run's claims is in
+        it: neither kind passes at a role that is made for the other.
+        """
+        claims = {"apiKeyType": sweeper.API_KEY_TYPE, "organizationId": str(organization_id)}
+        issued = self._clock.now().replace(microsecond=0)
+        subject, audience = sweeper.subject(organization_id), sweeper.audience(organization_id)
+        return self._sign(claims, subject, audience, (issued, issued + sweeper.TOKEN_LIFETIME))
+
+    def _sign(self, claims: Mapping[str, str], subject: str, audience: str, valid: tuple[datetime, datetime]) -> Minted:
+        key = self.ring.signing
+        issued, expires = valid
         jti = str(uuid4())
         payload = {
             "iss": self._issuer_url,
@@ -49,7 +75,7 @@ class Minter:
             "nbf": unix_seconds(issued),
             "exp": unix_seconds(expires),
             "jti": jti,
-            **claims.as_mapping(),
+            **claims,
         }
         header = {"alg": key.algorithm, "kid": key.kid, "typ": "JWT"}
         signing_input = f"{_part(header)}.{_part(payload)}"

@@ -11,6 +11,7 @@ from runpass.server.db.schema import (
     templates,
     tenancy,
     variables,
+    vault_tasks,
 )
 from runpass.server.db.schema.columns import metadata
 
@@ -26,4 +27,5 @@ __all__ = [
     "templates",
     "tenancy",
     "variables",
+    "vault_tasks",
 ]

@@ -1,0 +1,1 @@
+"""What runners do at Vaults outside of runs: the server never connects to one."""

@@ -1,0 +1,172 @@
+"""Connection tests in the server: who may ask, who may make them, and what is handed out for them."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from sqlalchemy import select
+
+from factories import Tenant, World
+from runpass.errors import InvalidInput, StaleLease, TooManyRequests
+from runpass.ids import VaultTaskId
+from runpass.protocol.registration import Isolation
+from runpass.protocol.vault_tasks import Checked, ConnectionTest, TestReport, Verdict
+from runpass.secret import Secret
+from runpass.server.credentials.store import delete_assignment
+from runpass.server.db.schema.audit import audit_events
+from runpass.server.issuer.keys import new_key
+from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.ring import KeyRing
+from runpass.server.runners.model import Runner
+from runpass.server.vault_tasks import store
+from runpass.server.vault_tasks.connection_tests import MOST_RECENT, RECENT, TestRules, finish_test, take_test
+from runpass.server.vault_tasks.model import TAKES, WAITS, TaskStatus, VaultTask
+
+ISSUER = "https://id.example.com/"
+REPORT = TestReport(checks=(Checked(name="dns", verdict=Verdict.OK, seen="127.0.0.1"),))
+
+
+@pytest.fixture
+def rules(world: World) -> TestRules:
+    minter = Minter(KeyRing((new_key(world.clock.now()),)), ISSUER, world.clock)
+    parts = (world.database, world.cipher, world.clock)
+    return TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
+
+
+def now(tenant: Tenant, task: VaultTask) -> VaultTask:
+    with tenant.world.database.read() as tx:
+        found = store.get_task(tx, tenant.id, task.id)
+    assert found is not None
+    return found
+
+
+def status(tenant: Tenant, task: VaultTask) -> TaskStatus:
+    return now(tenant, task).status(tenant.world.clock.now())
+
+
+def claims(token: Secret) -> dict[str, Any]:
+    return jwt.decode(token.reveal(), options={"verify_signature": False, "verify_exp": False})
+
+
+def finish(rules: TestRules, runner: Runner, test: ConnectionTest) -> None:
+    finish_test(rules, runner, VaultTaskId(test.task_id), test.task_secret, REPORT)
+
+
+def test_a_test_is_taken_once_with_both_tokens_and_ends_with_what_the_runner_saw(
+    tenant: Tenant, world: World, rules: TestRules
+):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    runner = tenant.runner()
+    task = tenant.connection_test(credential, project, "kv/app.password")
+    assert status(tenant, task) is TaskStatus.QUEUED
+    test = take_test(rules, runner)
+    assert test is not None
+    assert take_test(rules, runner) is None
+    assert status(tenant, task) is TaskStatus.IN_PROGRESS
+    assert (test.grant.credential_id, test.paths, test.issuer) == (credential.id, ("kv/app.password",), ISSUER)
+
+    login, expired = claims(test.login_token), claims(test.expired_token)
+    for item in (login, expired):
+        assert item["organizationId"] == str(tenant.id)
+        assert (item["projectId"], item["credentialId"]) == (str(project.id), str(credential.id))
+        assert (item["apiKeyType"], item["aud"]) == ("oidc", ISSUER[:-1])
+    assert (expired["iat"], expired["nbf"], expired["exp"]) == (1, 1, 2)
+    assert login["exp"] - login["iat"] == 120
+
+    finish(rules, runner, test)
+    found = now(tenant, task)
+    assert (found.checks, found.status(world.clock.now())) == (REPORT.checks, TaskStatus.DONE)
+    with pytest.raises(StaleLease):
+        finish(rules, runner, test)
+    with world.database.read() as tx:
+        of_it = select(audit_events.c.action, audit_events.c.actor).where(audit_events.c.subject_id == str(task.id))
+        actions = [tuple(row) for row in tx.execute(of_it.order_by(audit_events.c.id))]
+    assert actions == [
+        ("connection_test.queued", tenant.admin.audit_name),
+        ("identity_token.minted", runner.audit_name),
+        ("identity_token.minted", runner.audit_name),
+    ]
+
+
+def test_only_the_runner_that_took_it_may_say_how_it_went(tenant: Tenant, rules: TestRules):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    runner, other = tenant.runner(), tenant.runner()
+    tenant.connection_test(credential, project)
+    test = take_test(rules, runner)
+    assert test is not None
+    with pytest.raises(StaleLease):
+        finish(rules, other, test)
+    with pytest.raises(StaleLease):
+        finish_test(rules, runner, VaultTaskId(test.task_id), Secret("rpt_other"), REPORT)
+    finish(rules, runner, test)
+
+
+def test_another_organizations_runner_takes_nothing(tenant: Tenant, world: World, rules: TestRules):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    tenant.connection_test(credential, project)
+    assert take_test(rules, world.tenant("other").runner()) is None
+    assert take_test(rules, tenant.runner(pool="other")) is None
+    assert take_test(rules, tenant.runner()) is not None
+
+
+def test_a_credential_that_the_projects_runs_would_not_get_cannot_be_tested(tenant: Tenant, world: World):
+    project, credential = tenant.project(), tenant.credential()
+    with pytest.raises(InvalidInput, match="credentialId"):
+        tenant.connection_test(credential, project)
+    stranger = world.tenant("other")
+    with pytest.raises(InvalidInput, match="credentialId"):
+        tenant.connection_test(stranger.credential(), project)
+
+
+def test_no_token_is_made_once_the_assignment_is_gone(tenant: Tenant, world: World, rules: TestRules):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    task = tenant.connection_test(credential, project)
+    with world.database.write() as tx:
+        delete_assignment(tx, credential.id, project.id)
+    assert take_test(rules, tenant.runner()) is None
+    world.clock.advance(TAKES)
+    assert status(tenant, task) is TaskStatus.LOST
+
+
+def test_a_runner_without_isolation_gets_tests_of_its_own_project_only(tenant: Tenant, world: World, rules: TestRules):
+    credential, first, second = tenant.credential(), tenant.project("first"), tenant.project("second")
+    for project in (first, second):
+        tenant.assign(credential, project)
+    runner = tenant.runner(Isolation.NONE)
+    tenant.connection_test(credential, first)
+    assert take_test(rules, runner) is not None
+    tenant.connection_test(credential, second)
+    assert take_test(rules, runner) is None
+
+
+def test_what_nobody_takes_or_ends_is_over_by_itself(tenant: Tenant, world: World, rules: TestRules):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    runner = tenant.runner()
+    waits = tenant.connection_test(credential, project)
+    world.clock.advance(WAITS)
+    assert status(tenant, waits) is TaskStatus.NOT_TAKEN
+    assert take_test(rules, runner) is None
+    taken = tenant.connection_test(credential, project)
+    test = take_test(rules, runner)
+    assert test is not None
+    world.clock.advance(TAKES)
+    assert status(tenant, taken) is TaskStatus.LOST
+    with pytest.raises(StaleLease):
+        finish(rules, runner, test)
+
+
+def test_one_organization_asks_for_so_many_tests_and_not_more(tenant: Tenant, world: World):
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    for _ in range(MOST_RECENT):
+        tenant.connection_test(credential, project)
+    with pytest.raises(TooManyRequests):
+        tenant.connection_test(credential, project)
+    world.clock.advance(RECENT + timedelta(seconds=1))
+    tenant.connection_test(credential, project)
