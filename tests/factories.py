@@ -17,8 +17,8 @@ from runpass.server.credentials.model import Assignment, StoredCredential
 from runpass.server.credentials.sealing import seal
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database
-from runpass.server.deployments.model import Deployment
-from runpass.server.deployments.queue import DeployRequest, Queueing, queue_deployment
+from runpass.server.deployments.model import Deployment, DeployRequest
+from runpass.server.deployments.queue import Queueing, queue_deployment
 from runpass.server.deployments.run_leases import Holder, LeaseRules
 from runpass.server.runners.joining import Joined, JoinTokenRequest, create_join_token, register
 from runpass.server.runners.model import DEFAULT_POOL, Runner

@@ -1,16 +1,15 @@
 """The runner protocol on a socket, for tests of the runner: one process's memory instead of a server."""
 
-import contextlib
 import json
 import socket
 import threading
 import time
 from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+from fake_servers import Door, OnASocket
 from runpass.ids import new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
 from runpass.protocol.identity import ForJob, IdentityRequest, IdentityToken
@@ -30,10 +29,11 @@ class Refused(Exception):
         self.status, self.code = status, code
 
 
-class FakeControlPlane:
+class FakeControlPlane(OnASocket):
     """`offer` leases, `wait_finished`, then look at what was reported. Context manager."""
 
     def __init__(self, lease_seconds=30.0):
+        super().__init__(_door(self))
         self.lease_seconds = lease_seconds
         self.runner_key = "runner-key-" + str(new_id())
         self.registrations: list[Registration] = []
@@ -55,22 +55,12 @@ class FakeControlPlane:
         self._leases: dict[UUID, RunLease] = {}
         self._changed = threading.Condition()
         self._closing = False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__exit__()
 
     def offer(self, *commands, **changes):
         """Queue a run lease with these commands and give it."""
@@ -243,16 +233,12 @@ def _is_open(connection):
         return False
 
 
-def _handler(plane):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_POST(self):
+def _door(plane):
+    class RunnerDoor(Door):
+        def reply(self):
             parts = urlsplit(self.path)
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             try:
-                record = plane.answer(parts.path, parse_qs(parts.query), self.headers, body, self.is_alive)
+                record = plane.answer(parts.path, parse_qs(parts.query), self.headers, self.body(), self.is_alive)
                 status, content = (204, b"") if record is None else (200, encode(record))
             except Refused as error:
                 status = error.status
@@ -262,17 +248,4 @@ def _handler(plane):
         def is_alive(self):
             return _is_open(self.connection)
 
-        def send(self, status, content):
-            head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n"
-            if status != 204:
-                head += f"Content-Length: {len(content)}\r\n"
-            self.wfile.write(head.encode() + b"\r\n" + content)
-
-        def log_message(self, *_):
-            pass
-
-        def handle(self):
-            with contextlib.suppress(ConnectionError):  # the runner was killed, as some tests do
-                super().handle()
-
-    return Handler
+    return RunnerDoor

@@ -1,4 +1,4 @@
-"""Servers that answer the same bytes to everybody, to see what clients make of them; and a CA for them."""
+"""Servers on a socket: those that answer the same bytes to everybody, and what the other fakes stand on; and a CA."""
 
 import contextlib
 import datetime as dt
@@ -9,12 +9,66 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+
+class Door(BaseHTTPRequestHandler):
+    """A handler that keeps connections, says nothing, and sends each answer at once. Subclasses `reply`."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def reply(self) -> None:
+        """Answer one request, of whatever method."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        self.reply()
+
+    do_POST = do_PUT = do_GET  # noqa: N815 -- the base class's names
+
+    def body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def send(self, status: int, content: bytes, *headers: str) -> None:
+        lines = [f"HTTP/1.1 {status} X", "Content-Type: application/json", *headers]
+        if status != 204:  # which has no body, and so no length (RFC 9110, section 8.6)
+            lines.append(f"Content-Length: {len(content)}")
+        # One write: two would wait for a delayed acknowledgement.
+        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def handle(self) -> None:
+        with contextlib.suppress(ConnectionError):  # the client was killed, as some tests do
+            super().handle()
+
+
+class OnASocket:
+    """A server at `url` for as long as its context lasts; `door` answers its requests."""
+
+    def __init__(self, door: type[Door]) -> None:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), door)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(5)
 
 
 class Answering:

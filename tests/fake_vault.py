@@ -1,18 +1,18 @@
 """As much of a Vault on a socket as a login needs: for moments that a real one cannot be held in, like a login that
 takes a second. The real one has tests of its own."""
 
-import contextlib
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from fake_servers import Door, OnASocket
 from runpass.ids import new_id
 
 
-class FakeVault:
+class FakeVault(OnASocket):
     """Context manager. `secrets` are KV version 2 below `secret/`; `refusal` is what a login is answered with."""
 
     def __init__(self, *, secrets=None, refusal=None):
+        super().__init__(_door(self))
         self.secrets = secrets or {}
         self.refusal = refusal
         self.issued: list[str] = []
@@ -22,20 +22,10 @@ class FakeVault:
         self.login_may_end = threading.Event()
         self.login_may_end.set()
         self.changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
         self.login_may_end.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(5)
+        super().__exit__()
 
     def wait_all_revoked(self, seconds=15):
         with self.changed:
@@ -80,29 +70,11 @@ class FakeVault:
         return 200, {"auth": auth}
 
 
-def _handler(vault):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def do_GET(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = self.path.removeprefix("/v1/")
+def _door(vault):
+    class VaultDoor(Door):
+        def reply(self):
+            path, body = self.path.removeprefix("/v1/"), self.body()
             status, content = vault.answer(path, self.headers.get("X-Vault-Token"), body)
-            raw = b"" if content is None else json.dumps(content).encode()
-            head = f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-            if status != 204:
-                head += f"Content-Length: {len(raw)}\r\n"
-            self.wfile.write(head.encode() + b"\r\n" + raw)
+            self.send(status, b"" if content is None else json.dumps(content).encode(), "Cache-Control: no-store")
 
-        do_POST = do_GET  # noqa: N815 -- the base class's names
-        do_PUT = do_GET  # noqa: N815
-
-        def log_message(self, *_):
-            pass
-
-        def handle(self):
-            with contextlib.suppress(ConnectionError):  # the runner was killed, as some tests do
-                super().handle()
-
-    return Handler
+    return VaultDoor

@@ -41,8 +41,8 @@ class ManagementApi:
 
 
 @contextmanager
-def management_api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    """Give the view of a tenant's admin."""
+def admin_client(world: World, tenant: Tenant) -> Iterator[TestClient]:
+    """Give a plain client of the application, called by a tenant's admin."""
     application = build_api(None, Wakeups())
     application.state.database = world.database
     application.state.cipher = world.cipher
@@ -50,4 +50,12 @@ def management_api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
     application.state.logins = Logins()
     application.state.settings = ServerSettings()
     with TestClient(application) as client:
+        client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())
+        yield client
+
+
+@contextmanager
+def management_api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
+    """Give the view of a tenant's admin."""
+    with admin_client(world, tenant) as client:
         yield ManagementApi(client, (tenant.api_key.api_key_id, tenant.api_secret.reveal()))

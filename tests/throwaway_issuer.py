@@ -1,11 +1,9 @@
 """A small issuer for tests of logins: its own key, its own JWKS on a real socket. Not runpass's issuer."""
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +11,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
+from fake_servers import Door, OnASocket
 from runpass.secret import Secret
 
 AUDIENCE = "https://runpass.test"
@@ -66,24 +65,12 @@ class ThrowawayIssuer:
 def throwaway_issuer() -> Iterator[ThrowawayIssuer]:
     issuer = ThrowawayIssuer()
 
-    class Door(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class JwksDoor(Door):
+        def reply(self) -> None:
             issuer.fetches += 1
-            body = issuer.jwks() if issuer.body is None else issuer.body
-            head = f"HTTP/1.1 {issuer.status} X\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            self.wfile.write(head.encode() + body)  # one write: two would wait for a delayed acknowledgement
+            self.send(issuer.status, issuer.jwks() if issuer.body is None else issuer.body, "Connection: close")
             self.close_connection = True
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    issuer.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with OnASocket(JwksDoor) as server:
+        issuer.url = server.url
         yield issuer
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -225,21 +225,31 @@ def _error(answer: httpx2.Response) -> RunpassError:
     except ValueError:
         body = None
     if not isinstance(body, dict) or "message" not in body or "code" not in body:
+        if answer.status_code == httpx2.codes.TOO_MANY_REQUESTS:  # a proxy in front of the server has limits as well
+            return _too_many("a proxy in front of the server was asked too often", answer)
         where = "is RUNPASS_URL right?"
         return ControlPlaneError(f"the server answered {answer.status_code}, and not as runpass does", hint=where)
-    message, hint = str(body["message"])[:_MAX_MESSAGE], body.get("hint")
+    message, hint = str(body["message"])[:_MAX_MESSAGE], _hint(body.get("hint"))
     code = str(body["code"])
     kind = _KINDS.get(code)
     if kind is not None:
         return kind(message, hint=hint)
     if code == TooManyRequests.code:
-        seconds = _retry_after(answer)
-        return TooManyRequests(message, retry_after_seconds=seconds, hint=f"try again in {seconds} s")
+        return _too_many(message, answer)
     if code == InvalidInput.code or answer.status_code in {400, 422}:
         return InvalidInput(message, _fields(body.get("errors")), hint=hint)
     request = body.get("requestId")
     trace = f"request id {request}" if request and answer.status_code >= _SERVER_ERROR else None
     return ControlPlaneError(f"the server answered {answer.status_code}: {message}", hint=hint or trace)
+
+
+def _hint(said: object) -> str | None:
+    return said[:_MAX_MESSAGE] if isinstance(said, str) else None
+
+
+def _too_many(message: str, answer: httpx2.Response) -> TooManyRequests:
+    seconds = _retry_after(answer)
+    return TooManyRequests(message, retry_after_seconds=seconds, hint=f"try again in {seconds} s")
 
 
 def _retry_after(answer: httpx2.Response) -> int:

@@ -8,10 +8,13 @@ import pytest
 from sqlalchemy import delete, text
 
 from factories import MASTER_KEY, MovingClock, Tenant, World
+from management_api import ManagementApi, management_api
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, open_database
 from runpass.server.db.migrate import prepare
 from runpass.server.db.schema import metadata
+from runpass.server.templates.model import Template
+from runpass.server.tenancy.model import Project
 from services_postgresql import PostgreSQL
 
 
@@ -83,3 +86,21 @@ def world(database: Database, cipher: Cipher, clock: MovingClock) -> World:
 @pytest.fixture
 def tenant(world: World) -> Tenant:
     return world.tenant()
+
+
+@pytest.fixture
+def project(tenant: Tenant) -> Project:
+    return tenant.project()
+
+
+@pytest.fixture
+def template(tenant: Tenant, project: Project) -> Template:
+    """A template that `project` may run."""
+    return tenant.template(project)
+
+
+@pytest.fixture
+def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
+    """The management API, called by the tenant's admin."""
+    with management_api(world, tenant) as admin:
+        yield admin

@@ -21,8 +21,8 @@ from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments import log_store, store
 from runpass.server.deployments.changing import change_state
-from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
-from runpass.server.deployments.queue import DeployRequest, Queueing, queue_deployment
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
+from runpass.server.deployments.queue import Queueing, queue_deployment
 from runpass.server.deployments.run_leases import (
     MOST_RETURNS,
     RUNNER_LOST,

@@ -12,14 +12,12 @@ from sqlalchemy import event, func, select, update
 from starlette.testclient import TestClient
 
 from authority import Authority
-from factories import MovingClock, Tenant, World
-from runpass.clock import SYSTEM_CLOCK
+from factories import Tenant, World
+from management_api import admin_client
 from runpass.ids import CredentialId, ProjectId, new_id
 from runpass.protocol.credentials import COST_KINDS, CredentialKind, parse
 from runpass.server.access.api_keys import KeyRequest, create_api_key
-from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.app import build_api
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.rules import unserved
 from runpass.server.credentials.sealing import grants, unseal
@@ -28,8 +26,6 @@ from runpass.server.db.encryption import CorruptColumn
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.credentials import credential_assignments, credentials
 from runpass.server.db.schema.tenancy import projects
-from runpass.server.deployments.wakeups import Wakeups
-from runpass.server.settings import ServerSettings
 
 CANARY = "canary-9b3d"
 ROLE = {"roleArn": "arn:aws:iam::123456789012:role/deploy", "duration": 3600}
@@ -71,21 +67,8 @@ every_kind = pytest.mark.parametrize("kind", CredentialKind)
 
 
 @pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
 def api(world: World, tenant: Tenant) -> Iterator[TestClient]:
-    """The management API, called by the tenant's admin."""
-    application = build_api(None, Wakeups())
-    application.state.database = world.database
-    application.state.cipher = world.cipher
-    application.state.clock = world.clock
-    application.state.logins = Logins()
-    application.state.settings = ServerSettings()
-    with TestClient(application) as client:
-        client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())
+    with admin_client(world, tenant) as client:
         yield client
 
 

@@ -10,8 +10,8 @@ from runpass.protocol.credentials import CredentialKind, parse
 from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome, Report
 from runpass.protocol.run_lease import Phase, RunLease
 from runpass.server.deployments import log_store, store
-from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
-from runpass.server.deployments.queue import DeployRequest, Queueing, queue_deployment
+from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
+from runpass.server.deployments.queue import Queueing, queue_deployment
 from runpass.server.deployments.run_leases import LeaseRules, finish, save_report, take
 from runpass.server.runners.model import Runner
 from runpass.server.templates import store as template_store

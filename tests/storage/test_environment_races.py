@@ -1,17 +1,15 @@
 """Two requests about one environment at once, on both databases: one order or the other, and never a mixture."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import select
 
-from factories import MovingClock, Tenant, World, holder
-from management_api import ManagementApi, management_api
-from runpass.clock import SYSTEM_CLOCK
+from factories import Tenant, World, holder
+from management_api import ManagementApi
 from runpass.protocol.reports import Finish, Outcome
 from runpass.server.db.schema.deployments import deployments
 from runpass.server.db.schema.tenancy import environments, projects
@@ -21,27 +19,6 @@ from runpass.server.tenancy.model import Project
 
 ROUNDS = 8
 UNFINISHED = ("QUEUED", "IN_PROGRESS", "WAITING_FOR_USER", "APPROVED", "ABORTING")
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
-def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    with management_api(world, tenant) as admin:
-        yield admin
-
-
-@pytest.fixture
-def project(tenant: Tenant) -> Project:
-    return tenant.project()
-
-
-@pytest.fixture
-def template(tenant: Tenant, project: Project) -> Template:
-    return tenant.template(project)
 
 
 def body(project: Project, template: Template, **more: Any) -> dict[str, Any]:

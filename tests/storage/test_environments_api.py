@@ -1,6 +1,5 @@
 """The routes of environments, on both databases: what comes back, who may, and what is refused."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -8,8 +7,7 @@ import pytest
 from sqlalchemy import event, select
 
 from factories import MovingClock, Tenant, World, holder
-from management_api import ManagementApi, management_api
-from runpass.clock import SYSTEM_CLOCK
+from management_api import ManagementApi
 from runpass.protocol.reports import Finish, Outcome
 from runpass.server.access.permissions import ProjectRole
 from runpass.server.db.schema.audit import audit_events
@@ -31,27 +29,6 @@ SETTINGS = {
     "k8sNamespace": "team",
 }
 UNSET = {name: "" if isinstance(value, str) else False for name, value in SETTINGS.items()}
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
-def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    with management_api(world, tenant) as admin:
-        yield admin
-
-
-@pytest.fixture
-def project(tenant: Tenant) -> Project:
-    return tenant.project()
-
-
-@pytest.fixture
-def template(tenant: Tenant, project: Project) -> Template:
-    return tenant.template(project)
 
 
 def created(api: ManagementApi, project: Project, template: Template | None, **more: Any) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+import structlog
 from sqlalchemy import select
 
+from approvals import ASKED, approve_as, end, now, taken
 from factories import LEASE, Tenant, World, holder
 from runpass.errors import StaleLease
 from runpass.protocol.reports import Finish, Outcome, Report
@@ -12,6 +14,7 @@ from runpass.protocol.run_lease import RunLease
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments import lease_store, store
 from runpass.server.deployments.changing import change_state
+from runpass.server.deployments.keeper import end_lost_once
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.run_leases import (
     MOST_RETURNS,
@@ -25,15 +28,9 @@ from runpass.server.deployments.run_leases import (
     take,
 )
 from runpass.server.deployments.transitions import Event
-from runpass.server.runners.model import Runner
-from runpass.server.tenancy.environment_store import get_environment
+from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.tenancy.environment_store import get_environment, update_environment
 from runpass.server.tenancy.model import Environment, EnvironmentStatus
-
-
-def taken(world: World, runner: Runner) -> RunLease:
-    lease = take(world.rules, runner)
-    assert lease is not None
-    return lease
 
 
 def deployment_of(world: World, tenant: Tenant, lease: RunLease) -> Deployment:
@@ -150,4 +147,48 @@ def test_a_run_that_no_runner_ever_begins_ends(tenant: Tenant, world: World):
         seen.extend(item.status for item in end_expired(world.rules))
     assert seen == [DeploymentStatus.QUEUED] * MOST_RETURNS + [DeploymentStatus.INTERNAL_FAILURE]
     assert deployment_of(world, tenant, lease).error == RUNNER_LOST
+    assert take(world.rules, runner) is None
+
+
+def told_of(world: World, deployment: Deployment) -> list[tuple[str, str]]:
+    """Let the keeper look once; give what it said of this deployment, and in which state."""
+    with structlog.testing.capture_logs() as logs:
+        end_lost_once(world.rules, Wakeups())
+    return [(entry["event"], entry["status"]) for entry in logs if entry.get("deployment_id") == str(deployment.id)]
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_the_log_tells_a_hand_back_from_a_loss(tenant: Tenant, world: World, *, is_approved: bool):
+    _, environment = tenant.somewhere_to_deploy()
+    runner = tenant.runner()
+    deployment = tenant.queue(environment, ASKED)
+    if is_approved:
+        end(world, runner, taken(world, runner))
+        approve_as(tenant, now(tenant, deployment), tenant.admin)
+    taken(world, runner)
+    world.clock.advance(LEASE)
+    assert told_of(world, deployment) == [("deployment.returned", "APPROVED" if is_approved else "QUEUED")]
+    heartbeat(world.rules, holder(runner, taken(world, runner)))
+    world.clock.advance(LEASE)
+    assert told_of(world, deployment) == [("deployment.runner_lost", "INTERNAL_FAILURE")]
+
+
+@pytest.mark.parametrize("is_approved", [False, True])
+def test_nobody_begins_a_run_whose_environment_was_archived_meanwhile(
+    tenant: Tenant, world: World, *, is_approved: bool
+):
+    _, environment = tenant.somewhere_to_deploy()
+    runner = tenant.runner()
+    deployment = tenant.queue(environment, ASKED)
+    if is_approved:
+        end(world, runner, taken(world, runner))
+        approve_as(tenant, now(tenant, deployment), tenant.admin)
+    taken(world, runner)
+    with world.database.write() as tx:  # as the end of its project does
+        update_environment(tx, environment.id, {"is_archived": True}, world.clock.now())
+    world.clock.advance(LEASE)
+    assert told_of(world, deployment) == [("deployment.runner_lost", "CANCELLED")]
+    ended = now(tenant, deployment)
+    assert (ended.status, ended.finished_at) == (DeploymentStatus.CANCELLED, world.clock.now())
+    assert status_of(world, tenant, environment) is EnvironmentStatus.CREATED
     assert take(world.rules, runner) is None

@@ -1,6 +1,5 @@
 """`Idempotency-Key`: the same request twice is done once, also when both come at once, on both databases."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -10,8 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from factories import MovingClock, Tenant, World
-from management_api import ManagementApi, management_api
-from runpass.clock import SYSTEM_CLOCK
+from management_api import ManagementApi
 from runpass.server.access.permissions import ProjectRole
 from runpass.server.db.schema.deployments import deployments, idempotency_keys
 from runpass.server.db.schema.tenancy import environments
@@ -21,27 +19,6 @@ from runpass.server.templates.model import Template
 from runpass.server.tenancy.model import Project
 
 ATTEMPTS = 6
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
-def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    with management_api(world, tenant) as admin:
-        yield admin
-
-
-@pytest.fixture
-def project(tenant: Tenant) -> Project:
-    return tenant.project()
-
-
-@pytest.fixture
-def template(tenant: Tenant, project: Project) -> Template:
-    return tenant.template(project)
 
 
 def wanted(project: Project, template: Template, **more: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from runpass.protocol.run_lease import Command, RunLease
 from runpass.server.deployments import store
 from runpass.server.deployments.handing import OIDC_TAG
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Inputs
-from runpass.server.deployments.queue import DeployRequest
+from runpass.server.deployments.model import DeployRequest, Inputs
 from runpass.server.deployments.run_leases import take
 from runpass.server.templates.store import change_template, detach
 from runpass.server.tenancy.environment_store import get_environment, update_environment

@@ -1,23 +1,16 @@
 """Moving out from under a policy: only whoever may change it."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from factories import Tenant, World
-from management_api import ManagementApi, management_api
+from factories import Tenant
+from management_api import ManagementApi
 from runpass.ids import ProjectId
 from runpass.server.access.permissions import ProjectRole
 from runpass.server.tenancy.model import Project
 
 ADMIN, DEPLOYER = ProjectRole.ADMIN, ProjectRole.DEPLOYER
-
-
-@pytest.fixture
-def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    with management_api(world, tenant) as admin:
-        yield admin
 
 
 @pytest.fixture(params=[{"requiresApprovalDefault": True}, {"disableDestroyEnvironments": True}, {"maxTtl": "1-d"}])

@@ -1,6 +1,5 @@
 """The end of an environment's lifespan, on both databases: what decides it, and the server that carries it out."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,8 +8,7 @@ from uuid import UUID
 import pytest
 
 from factories import RUN_TIMEOUT_SECONDS, MovingClock, Tenant, World, holder
-from management_api import ManagementApi, management_api
-from runpass.clock import SYSTEM_CLOCK
+from management_api import ManagementApi
 from runpass.ids import EnvironmentId
 from runpass.protocol.reports import Finish, Outcome
 from runpass.server.deployments.run_leases import finish, take
@@ -18,17 +16,6 @@ from runpass.server.environments.lifespan_ends import AGAIN, Lifespans
 from runpass.server.tenancy import environment_store
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
-def api(world: World, tenant: Tenant) -> Iterator[ManagementApi]:
-    with management_api(world, tenant) as admin:
-        yield admin
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.db.schema.deployments import deployments
 from runpass.server.deployments import store
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Deployment, DeploymentType
+from runpass.server.deployments.model import Deployment, DeploymentType, DeployRequest
 from runpass.server.deployments.outputs import shown_outputs
-from runpass.server.deployments.queue import DeployRequest, Queueing, queue_deployment
+from runpass.server.deployments.queue import Queueing, queue_deployment
 from runpass.server.deployments.run_leases import finish, take
 from runpass.server.tenancy.model import Environment, Project
 from runpass.server.tenancy.store import get_project

@@ -8,42 +8,25 @@ import pytest
 from sqlalchemy import event, func, select
 from starlette.testclient import TestClient
 
-from factories import MovingClock, Tenant, World
-from runpass.clock import SYSTEM_CLOCK
+from factories import Tenant, World
+from management_api import admin_client
 from runpass.ids import ProjectId, new_id
 from runpass.server.access.api_keys import MOST_KEYS, KeyRequest, NewApiKey, create_api_key
-from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.app import build_api
 from runpass.server.db.schema.access import api_keys
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.tenancy import projects
 from runpass.server.db.schema.variables import variables
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.run_leases import take
-from runpass.server.deployments.wakeups import Wakeups
-from runpass.server.settings import ServerSettings
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.model import Project
 from runpass.server.variables.model import VariableScope
 
 
 @pytest.fixture
-def clock() -> MovingClock:
-    return MovingClock(SYSTEM_CLOCK.now())
-
-
-@pytest.fixture
 def api(world: World, tenant: Tenant) -> Iterator[TestClient]:
-    """The management API, called by the tenant's admin."""
-    application = build_api(None, Wakeups())
-    application.state.database = world.database
-    application.state.cipher = world.cipher
-    application.state.clock = world.clock
-    application.state.logins = Logins()
-    application.state.settings = ServerSettings()
-    with TestClient(application) as client:
-        client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())
+    with admin_client(world, tenant) as client:
         yield client
 
 

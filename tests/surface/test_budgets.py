@@ -17,8 +17,6 @@ EXEMPT = {
 
 LONGER = {
     "tests/storage/test_audit_chain.py": "One list of tamperings, which loses its sense when it is cut in two.",
-    "tests/storage/test_credentials.py": "Every kind goes through the same fixtures, from its request to its row.",
-    "tests/storage/test_environments_api.py": "One suite for one API, made of the same few requests.",
 }
 """Files that may be longer, and why."""
 

@@ -83,13 +83,18 @@ class Admin(ApiClient):
         return self.wait(made["latestDeploymentLogId"])
 
     def wait(self, deployment_id: str) -> dict[str, Any]:
-        """Give a deployment once it has ended."""
+        """Give a deployment once it has ended. Raises `ControlPlaneError` if that takes more than a minute.
+
+        Raises `TooManyRequests` where the server wants it to ask again later than that.
+        """
         began, pause, status = SYSTEM_CLOCK.monotonic(), Event(), "not seen"
         while (waited := SYSTEM_CLOCK.monotonic() - began) <= _PATIENCE_SECONDS:
             seconds = _QUICK_SECONDS if waited < _QUICK_FOR_SECONDS else _SLOW_SECONDS
             try:
                 deployment: dict[str, Any] = self.call("GET", f"/environments/deployments/{deployment_id}")
             except TooManyRequests as error:
+                if waited + error.retry_after_seconds > _PATIENCE_SECONDS:
+                    raise
                 seconds = float(error.retry_after_seconds)
             else:
                 status = deployment["status"]

@@ -161,9 +161,6 @@ class Job:
     def _variables(self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, Secret]) -> dict[str, str]:
         settings = self._bench.settings
         user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
-        # What a sensitive variable became is as secret as what it was.
-        sensitive = {variable.name for variable in self._lease.variables if variable.sensitive}
-        self._mask.add(value for name, value in vault.resolved.items() if name in sensitive)
         user |= {name: value.reveal() for name, value in vault.resolved.items()}
         own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
         own |= {name: token.reveal() for name, token in tokens.items()}

@@ -70,6 +70,17 @@ def test_how_long_to_wait_arrives(header, seconds):
     assert (error.retry_after_seconds, error.hint) == (seconds, f"try again in {seconds} s")
 
 
+def test_a_proxy_that_was_asked_too_often_is_waited_for_as_well():
+    error = _error(httpx2.Response(429, text="<html>", headers={"Retry-After": "7"}))
+    assert isinstance(error, TooManyRequests)
+    assert (error.retry_after_seconds, error.hint) == (7, "try again in 7 s")
+
+
+@pytest.mark.parametrize("hint", [{"a": 1}, 7, None])
+def test_a_hint_that_is_no_text_is_none(hint):
+    assert _error(answer(404, message="m", code="not_found", hint=hint)).hint is None
+
+
 def test_every_error_of_the_server_has_a_kind_here():
     for kind, status in STATUS:
         expected = InvalidInput if issubclass(kind, InvalidInput) else kind

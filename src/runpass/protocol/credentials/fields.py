@@ -106,8 +106,6 @@ def _secret_file(value: Secret) -> Secret:
 
 Line = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_line)]
 """One line of text whose form only the provider knows."""
-TextFile = Annotated[str, AfterValidator(_file), Longest(MAX_FILE)]
-"""The text of a file of at most 64 KiB."""
 SecretText = Annotated[Secret, BeforeValidator(_text)]
 """A secret whose errors are the field's own: Pydantic would name each way in which a `Secret` can be made."""
 SecretLine = Annotated[SecretText, AfterValidator(_secret_line), Longest(MAX_LINE)]

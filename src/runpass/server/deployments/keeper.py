@@ -17,14 +17,15 @@ LOOK_EVERY_SECONDS = 0.5
 
 async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
     """End deployments whose runner is lost, or hand them back, for as long as the server runs."""
+    await again_and_again(lambda: end_lost_once(rules, wakeups), LOOK_EVERY_SECONDS)
 
-    def work() -> None:
-        for deployment in end_expired(rules):
-            back = deployment.status in WAITING
-            _log.warning("deployment.returned" if back else "deployment.runner_lost", deployment_id=str(deployment.id))
-            wakeups.work_arrived(deployment.pool_id)
 
-    await again_and_again(work, LOOK_EVERY_SECONDS)
+def end_lost_once(rules: LeaseRules, wakeups: Wakeups) -> None:
+    """Look once; tell the log of each deployment, and its pool that there may be work."""
+    for deployment in end_expired(rules):
+        event = "deployment.returned" if deployment.status in WAITING else "deployment.runner_lost"
+        _log.warning(event, deployment_id=str(deployment.id), status=deployment.status.value)
+        wakeups.work_arrived(deployment.pool_id)
 
 
 async def again_and_again(work: Callable[[], None], every_seconds: float) -> None:

@@ -17,7 +17,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments import log_store, store
 from runpass.server.deployments.approval import Grounds, check_starter, check_task, needs_approval
 from runpass.server.deployments.changing import note_state
-from runpass.server.deployments.code import Code, code_of, runnable_template
+from runpass.server.deployments.code import Code, code_of
 from runpass.server.deployments.handing import handed
 from runpass.server.deployments.inputs import Work, frozen_inputs, inputs_of, inputs_place
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
@@ -28,12 +28,11 @@ from runpass.server.tenancy.lookup import own_organization, policy_at
 from runpass.server.tenancy.model import Environment, Organization, Project
 from runpass.server.tenancy.tree_store import hold_open
 
-__all__ = ["DeployRequest", "Queueing", "queue_deployment", "runnable_template"]
-
 TASK_SECONDS = 1800.0
 """env0's limit of a task."""
 
 LOG_BYTES = 10 * 1024**3
+"""What an organization's logs may hold unless the settings say otherwise."""
 
 OWN_TRIGGER = "ttl"
 """Of the destructions that the server queues by itself. No request can name it."""

@@ -265,8 +265,9 @@ def _said(cipher: Cipher, deployment: Deployment, last_word: Finish, event: Even
 def end_expired(rules: LeaseRules) -> list[Deployment]:
     """End every lease whose deadline has passed; give the deployments as they are then.
 
-    A deployment is an `INTERNAL_FAILURE`, "runner lost"; one whose holder never spoke has not begun and is `QUEUED`
-    again, up to `MOST_RETURNS` times. One that cannot be ended is told in the log and keeps no other from its end.
+    A deployment is an `INTERNAL_FAILURE`, "runner lost"; one whose holder never spoke has not begun and waits again,
+    up to `MOST_RETURNS` times, unless its environment was archived meanwhile: then it is cancelled. One that cannot be
+    ended is told in the log and keeps no other from its end.
     """
     now = rules.clock.now()
     with rules.database.read() as tx:
@@ -309,8 +310,12 @@ def _never_began(tx: Transaction, lease: Lease, deployment: Deployment) -> bool:
 
 def _return(tx: Transaction, deployment: Deployment, now: datetime) -> DeploymentStatus:
     if deployment.reviewed_at is not None:
-        return change_state(tx, deployment, Event.RETURN_APPROVED, by="system", now=now)
-    return change_state(tx, deployment, Event.RETURN, by="system", now=now, values={"started_at": None})
+        status = change_state(tx, deployment, Event.RETURN_APPROVED, by="system", now=now)
+    else:
+        status = change_state(tx, deployment, Event.RETURN, by="system", now=now, values={"started_at": None})
+    if _is_archived(tx, deployment):  # asked after the change, which waits for whoever archives it at this moment
+        status = change_state(tx, replace(deployment, status=status), Event.CANCEL, by="system", now=now)
+    return status
 
 
 def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:

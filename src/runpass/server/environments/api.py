@@ -21,6 +21,7 @@ from runpass.server.environments.creating import create_without_template as make
 from runpass.server.environments.idempotency import Once, do_once
 from runpass.server.environments.requests import ChangeEnvironment, CreateEnvironment
 from runpass.server.environments.without_template import CreateWithoutTemplate
+from runpass.server.http.dependencies import Offset
 from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy import environment_store
@@ -30,7 +31,6 @@ from runpass.server.tenancy.visibility import visible_to
 
 router = APIRouter(prefix="/environments", tags=["Environments and deployments"])
 Limit = Annotated[int, Query(ge=1, le=1000)]
-Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 NameQuery = Annotated[ShortText, Query()]
 
 

@@ -5,7 +5,7 @@ They are `async` on purpose: FastAPI would spend a thread on each one otherwise.
 
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 
 from runpass.clock import Clock
 from runpass.server.db.encryption import Cipher
@@ -37,3 +37,5 @@ Db = Annotated[Database, Depends(_database)]
 Now = Annotated[Clock, Depends(_clock)]
 Sealing = Annotated[Cipher, Depends(_cipher)]
 Settings = Annotated[ServerSettings, Depends(_settings)]
+Offset = Annotated[int, Query(ge=0, le=10_000_000)]
+"""How many of a list to leave out: bounded far above any list, and far below what a database cannot count."""

@@ -1,23 +1,28 @@
 """JSON routes of templates, under env0's name for them: `/blueprints`."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from runpass.errors import Conflict, NotFound, NotOffered
+from runpass.errors import NotFound, NotOffered
 from runpass.ids import ProjectId, TemplateId
 from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
-from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
-from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.dependencies import Db, Now, Offset
 from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ApiModel, ShortText
 from runpass.server.templates import store
 from runpass.server.templates.answers import TemplateAnswer, template_answer, template_answers
+from runpass.server.templates.changing import (
+    attach_template,
+    delete_template,
+    detach_template,
+    replace_template,
+    usable,
+)
 from runpass.server.templates.making import make_template
 from runpass.server.templates.model import Template
 from runpass.server.templates.requests import AttachProject, CreateTemplate, TemplateBody
@@ -33,7 +38,7 @@ class Chosen(ApiModel):
     project_id: UUID | None = None
     name: ShortText | None = None
     limit: Annotated[int, Query(ge=1, le=1000)] | None = None
-    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0
+    offset: Offset = 0
 
 
 @router.get("")
@@ -98,32 +103,20 @@ def change(  # noqa: PLR0913, PLR0917 -- one parameter for each part of the requ
     if_match: IfMatch = None,
 ) -> TemplateAnswer:
     """Replace a template. Deployments that are queued keep what they were queued with."""
-    now = clock.now()
     with db.write() as tx:
-        template = _usable(_template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES))
+        template = usable(_template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES))
         check_unchanged(if_match, template.updated_at)
-        draft = body.draft()
-        values = {
-            "name": draft.name,
-            "description": draft.description,
-            "type": draft.type.value,
-            "source": store.stored_source(draft.source),
-        }
-        store.change_template(tx, template, values, now)
-        record(tx, _event(template, caller, "template.changed", now))
+        replace_template(tx, template, body.draft(), by=caller.audit_name, now=clock.now())
         return template_answer(tx, _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES), response)
 
 
 @router.delete("/{template_id}", status_code=204)
 def delete(template_id: UUID, caller: Caller, db: Db, clock: Now, if_match: IfMatch = None) -> None:
     """Delete a template; environments that were made from it stay."""
-    now = clock.now()
     with db.write() as tx:
         template = _template_for(tx, caller, template_id, Permission.MANAGE_TEMPLATES)
         check_unchanged(if_match, template.updated_at)
-        if not template.is_deleted:
-            store.change_template(tx, template, {"is_deleted": True}, now)
-            record(tx, _event(template, caller, "template.deleted", now))
+        delete_template(tx, template, by=caller.audit_name, now=clock.now())
 
 
 @router.patch("/{template_id}/projects")
@@ -132,12 +125,9 @@ def attach(  # noqa: PLR0917 -- one parameter for each part of the request
 ) -> TemplateAnswer:
     """Let a project, and all below it, run a template."""
     with db.write() as tx:
-        template = _usable(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
+        template = usable(_template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES))
         project = project_for(tx, caller, body.project_id, Permission.EDIT_PROJECT_SETTINGS)
-        if template.is_single_use and project.id not in template.project_ids:
-            raise Conflict("the template belongs to one environment, so no other project can have it")
-        store.attach(tx, template, project.id)
-        record(tx, _event(template, caller, "template.attached", clock.now(), project.id))
+        attach_template(tx, template, project.id, by=caller.audit_name, now=clock.now())
         return template_answer(tx, _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES), response)
 
 
@@ -147,9 +137,7 @@ def detach(template_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: N
     with db.write() as tx:
         template = _template_for(tx, caller, template_id, Permission.VIEW_TEMPLATES)
         project = project_for(tx, caller, project_id, Permission.EDIT_PROJECT_SETTINGS)
-        if not store.detach(tx, template.id, project.id):
-            raise NotFound("this template is not attached to this project")
-        record(tx, _event(template, caller, "template.detached", clock.now(), project.id))
+        detach_template(tx, template, project.id, by=caller.audit_name, now=clock.now())
 
 
 def _template_for(tx: Transaction, caller: Actor, template_id: UUID, permission: Permission) -> Template:
@@ -158,16 +146,3 @@ def _template_for(tx: Transaction, caller: Actor, template_id: UUID, permission:
     if template is None:
         raise NotFound("there is no such template")
     return template
-
-
-def _usable(template: Template) -> Template:
-    if template.is_deleted:
-        raise Conflict("the template is deleted")
-    return template
-
-
-def _event(
-    template: Template, caller: Actor, action: str, at: datetime, project_id: ProjectId | None = None
-) -> AuditEvent:
-    detail = {"name": template.name} | ({"projectId": str(project_id)} if project_id else {})
-    return AuditEvent(at, caller.audit_name, action, "template", str(template.id), template.organization_id, detail)

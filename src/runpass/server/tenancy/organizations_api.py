@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
-from runpass.errors import InvalidInput
 from runpass.ids import OrganizationId
 from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
@@ -19,9 +18,10 @@ from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Flag, Moment
 from runpass.server.tenancy import store
-from runpass.server.tenancy.lifetimes import Lifetime, exceeds
+from runpass.server.tenancy.lifetimes import Lifetime
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import Organization
+from runpass.server.tenancy.policies import OWN_COLUMNS, changed_columns, decided
 
 router = APIRouter(prefix="/organizations", tags=["Organizations"])
 
@@ -65,10 +65,7 @@ class ChangePolicies(ApiModel):
     allow_mergeable_bypass_for_pr_apply: Flag | None = None
 
 
-_COLUMNS = {"enable_oidc", "allow_clear_text_vault"}
-_CLEARABLE = {"max_ttl", "default_ttl"}
-"""Null takes these away; null for any other policy leaves it as it is."""
-_TOLD = {*_COLUMNS, "requires_approval"}
+_TOLD = {*OWN_COLUMNS, "requires_approval"}
 """What the audit trail tells of a change, with its new value."""
 
 
@@ -93,16 +90,11 @@ def change_policies(  # noqa: PLR0913 -- one parameter for each part of the requ
 ) -> OrganizationAnswer:
     """Change an organization's policies."""
     caller.require_organization(OrganizationId(organization_id), Permission.EDIT_ORGANIZATION_SETTINGS)
-    sent = body.model_dump(exclude_unset=True)
-    wanted = {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
+    wanted = decided(body.model_dump(exclude_unset=True))
     with db.write() as tx:
         organization = own_organization(tx, caller)
         check_unchanged(if_match, organization.updated_at)
-        policies = {**organization.policies, **{k: v for k, v in wanted.items() if k not in _COLUMNS}}
-        if exceeds(policies.get("default_ttl"), policies.get("max_ttl")):
-            raise InvalidInput.of("defaultTtl", "must not be longer than maxTtl")
-        columns: dict[str, Any] = {k: v for k, v in wanted.items() if k in _COLUMNS}
-        changed = store.update_organization(tx, organization, {**columns, "policies": policies}, clock.now())
+        changed = store.update_organization(tx, organization, changed_columns(organization, wanted), clock.now())
         record(tx, _event(organization, caller, wanted, clock.now()))
         tell_tag(response, changed.updated_at)
         return _answer(tx, changed, caller.organization_role.value)

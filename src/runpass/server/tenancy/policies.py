@@ -9,8 +9,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from runpass.server.tenancy.lifetimes import INHERIT, parse_lifetime, shortest
+from runpass.errors import InvalidInput
+from runpass.server.tenancy.lifetimes import INHERIT, exceeds, parse_lifetime, shortest
 from runpass.server.tenancy.model import Organization, Project
+
+OWN_COLUMNS = frozenset({"enable_oidc", "allow_clear_text_vault"})
+"""Policies of an organization that stand beside the others, in columns of their own."""
+_CLEARABLE = frozenset({"max_ttl", "default_ttl"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,27 @@ def policy_of(organization: Organization, projects_of_path: Iterable[Project]) -
         max_ttl=longest,
         default_ttl=shortest((_nearest_default(places), longest)),
     )
+
+
+def decided(sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the policies of an organization that a request decides: null takes a lifetime away, and no other policy."""
+    return {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
+
+
+def changed_columns(organization: Organization, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the columns of an organization whose policies are changed so, the others as they are.
+
+    Raises `InvalidInput` where an environment would by default live longer than it may.
+    """
+    policies = {**organization.policies, **{k: v for k, v in wanted.items() if k not in OWN_COLUMNS}}
+    check_default(policies)
+    return {**{k: v for k, v in wanted.items() if k in OWN_COLUMNS}, "policies": policies}
+
+
+def check_default(policies: Mapping[str, Any]) -> None:
+    """Raise `InvalidInput` if the default lifetime of these policies is longer than their longest."""
+    if exceeds(policies.get("default_ttl"), policies.get("max_ttl")):
+        raise InvalidInput.of("defaultTtl", "must not be longer than maxTtl")
 
 
 def loosens(before: Policy, after: Policy) -> bool:

@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 from pydantic import Field, StrictInt
 
-from runpass.errors import InvalidInput
 from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
@@ -16,9 +15,10 @@ from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Flag, Moment, ShortText
 from runpass.server.tenancy import store
-from runpass.server.tenancy.lifetimes import INHERIT, InheritedLifetime, exceeds
+from runpass.server.tenancy.lifetimes import INHERIT, InheritedLifetime
 from runpass.server.tenancy.lookup import project_for
 from runpass.server.tenancy.model import Project
+from runpass.server.tenancy.policies import check_default
 
 router = APIRouter(prefix="/policies", tags=["Projects"])
 Most = Annotated[StrictInt | None, Field(ge=0, le=2_147_483_647)]
@@ -79,9 +79,8 @@ def change(
     body: ChangePolicy, caller: Caller, db: Db, *, clock: Now, response: Response, if_match: IfMatch = None
 ) -> PolicyAnswer:
     """Change a project's policy. It can only add to what stands above it."""
-    if exceeds(body.default_ttl, body.max_ttl):
-        raise InvalidInput.of("defaultTtl", "must not be longer than maxTtl")
     policies: dict[str, Any] = body.model_dump(exclude={"project_id"})
+    check_default(policies)
     with db.write() as tx:
         project = project_for(tx, caller, body.project_id, Permission.EDIT_PROJECT_SETTINGS)
         check_unchanged(if_match, project.updated_at)

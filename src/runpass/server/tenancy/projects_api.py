@@ -1,4 +1,4 @@
-"""JSON routes of projects. The one that deletes them is in `deployments`, because it cancels some."""
+"""JSON routes of projects. The one that deletes them is in `environments`: it cancels deployments."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,7 +13,7 @@ from runpass.server.access.actors import Actor
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.audit import AuditEvent, record
-from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.dependencies import Db, Now, Offset
 from runpass.server.http.preconditions import IfMatch, check_unchanged
 from runpass.server.http.wire import ApiModel, Flag, LongText, Name
 from runpass.server.tenancy import moving, store
@@ -26,7 +26,6 @@ from runpass.server.tenancy.visibility import visible_to
 router = APIRouter(prefix="/projects", tags=["Projects"])
 Tags = Annotated[tuple[Name, ...] | None, Field(max_length=100)]
 Limit = Annotated[int | None, Query(ge=1, le=1000, description="At most so many; without it, all.")]
-Offset = Annotated[int, Query(ge=0, le=10_000_000)]
 
 
 class CreateProject(ApiModel):
