@@ -56,6 +56,15 @@ class Keys:
         form = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         return [key.public_key().public_bytes(*form).decode() for key in self.private.values()]
 
+    def signed(self, name: str, header: Mapping[str, Any], payload: bytes, *, alg: Any = None) -> str:
+        """Give a token of any header, signed with the key of this name; with its own algorithm where `alg` is none."""
+        key = self.stranger if name == "stranger" else self.private[name]
+        own = "ES256" if name == "stranger" else name
+        fits = isinstance(alg, str) and alg[:2] in {"RS", "PS"} and own == "RS256"
+        signing_input = f"{_part(json.dumps(header).encode())}.{_part(payload)}"
+        signature = jwt.get_algorithm_by_name(alg if fits else own).sign(signing_input.encode(), key)
+        return f"{signing_input}.{_part(signature)}"
+
     def sign(self, login: Login) -> str:
         """Give the token of a login."""
         key, algorithm = self.private.get(login.key, self.stranger), login.key

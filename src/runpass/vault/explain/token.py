@@ -1,5 +1,6 @@
 """The checks of the token itself: signature, types, issuer, subject, audience, times. In the server's order. Pure."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -89,7 +90,10 @@ def _by_jwks(case: LoginCase, parsed: Jws) -> Check:
     try:
         keys = jws.keys_of(case.jwks)
     except UnusableKeys as error:
-        sentence = f"{SIGNATURE}fetching keys oidc: failed to decode keys: go-jose/go-jose: unsupported key type/format"
+        sentence = (
+            f"{SIGNATURE}fetching keys oidc: failed to decode keys: got Content-Type = application/json, but could not"
+            f" unmarshal as JSON: go-jose/go-jose: unsupported key type/format {json.dumps(case.jwks)}"
+        )
         fix = f"Take that key out of the published set ({error}): it keeps the server from reading all others."
         return Check(name="signature", passed=False, received=str(error), fix=fix, errors=(sentence,))
     passed = jws.verifies(parsed, keys)
