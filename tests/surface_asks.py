@@ -110,6 +110,11 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask("PUT /api/policies", body={"projectId": ids["project"], "maxTtl": "1-h", "requiresApprovalDefault": False}),
         Ask("GET /api/credentials", query=organization),
         Ask(
+            "PUT /api/credentials/{credential_id}/recorded-role",
+            {"credential_id": ids["credential"]},
+            body={"roleName": "deploy", "mount": "jwt", "namespace": "team", "role": "{}", "config": "{}"},
+        ),
+        Ask(
             "POST /api/connection-tests",
             body={"projectId": ids["project"], "credentialId": ids["assigned"], "paths": ["kv/app.password"]},
         ),

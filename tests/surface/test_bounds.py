@@ -14,10 +14,12 @@ from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat
+from runpass.protocol.vault_tasks import TestReport
 from runpass.server.deployments import runner_door
+from runpass.server.vault_tasks import runner_door as task_door
 from surface_scene import Server
 
-OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish}
+OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish, TestReport}
 SIGNS = {
     "string": ("maxLength", "enum", "const", "format"),
     "array": ("maxItems",),
@@ -88,7 +90,8 @@ def test_every_message_of_a_runner_is_bounded(message: type[BaseModel]):
 def test_no_message_of_a_runner_is_forgotten():
     read = {
         kind
-        for name, kind in vars(runner_door).items()
+        for door in (runner_door, task_door)
+        for name, kind in vars(door).items()
         if isinstance(kind, type) and issubclass(kind, BaseModel) and name not in {"BaseModel", "Registered"}
     }
     assert read == OF_RUNNERS

@@ -81,6 +81,20 @@ class Outcome(StrEnum):
     INTERNAL_FAILURE = "internal-failure"
 
 
+class Explained(Record):
+    """One check of a Vault about a login: what its role asks for and what the run has. Never the token."""
+
+    name: Annotated[str, Field(min_length=1, max_length=1024), Storable]
+    passed: bool | None
+    """None: it cannot be known from here."""
+    expected: Text = ""
+    received: Text = ""
+    fix: Text | None = None
+
+
+MAX_EXPLAINED = 100
+
+
 class Refusal(Record):
     """Why a run could not get its secrets: our sentence, Vault's own words if there were any, and the next step."""
 
@@ -88,6 +102,8 @@ class Refusal(Record):
     reason: Text
     vault_error: Text | None = None
     hint: Text | None = None
+    checks: Annotated[tuple[Explained, ...], Field(max_length=MAX_EXPLAINED)] = ()
+    """What the Vault looked at and did not accept. What it expected is for those who manage credentials."""
 
 
 class Finish(Record):

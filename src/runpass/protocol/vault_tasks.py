@@ -11,6 +11,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.reports import MAX_EXPLAINED, Explained
 from runpass.protocol.wire import Record, Storable, Text
 from runpass.secret import Secret
 
@@ -39,6 +40,7 @@ class Checked(Record):
     verdict: Verdict
     seen: Text = ""
     next_step: Text | None = None
+    explained: Annotated[tuple[Explained, ...], Field(max_length=MAX_EXPLAINED)] = ()
 
 
 class ConnectionTest(Record):

@@ -6,7 +6,7 @@ our own stand behind them and are optional. One module per family; `parsing` dec
 
 from runpass.protocol.credentials.fields import TokenFormat, audience
 from runpass.protocol.credentials.kinds import COST_KINDS, SERVED, CredentialKind
-from runpass.protocol.credentials.parsing import CLASSES, Credential, CredentialGrant, parse
+from runpass.protocol.credentials.parsing import CLASSES, Credential, CredentialGrant, RecordedRole, parse
 from runpass.protocol.credentials.vault_oidc import VaultOidc, is_clear_text, is_loopback
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Credential",
     "CredentialGrant",
     "CredentialKind",
+    "RecordedRole",
     "TokenFormat",
     "VaultOidc",
     "audience",

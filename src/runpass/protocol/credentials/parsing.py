@@ -1,10 +1,11 @@
 """From a kind and a `value` to the record of that kind."""
 
+import json
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 from uuid import UUID
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from runpass.protocol.credentials.aws import AwsAccessKeys, AwsAssumedRole, AwsOidc
 from runpass.protocol.credentials.azure import AzureOidc, AzureServicePrincipal
@@ -13,7 +14,7 @@ from runpass.protocol.credentials.kinds import CredentialKind
 from runpass.protocol.credentials.kubernetes import AksCluster, EksCluster, GkeCluster, Kubeconfig
 from runpass.protocol.credentials.oracle import OciApiKey
 from runpass.protocol.credentials.vault_oidc import VaultOidc
-from runpass.protocol.wire import Record, invalid_input
+from runpass.protocol.wire import Record, Storable, invalid_input
 
 Credential = (
     VaultOidc
@@ -64,6 +65,36 @@ def parse(kind: CredentialKind, value: object) -> Credential:
         raise invalid_input(error, prefix="value.") from None
 
 
+def _data(value: str) -> str:
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError("must be the text of a JSON object")  # noqa: TRY004 -- what pydantic understands
+    return value
+
+
+Data = Annotated[str, Field(max_length=32_768), AfterValidator(_data), Storable]
+"""The data of a read of a Vault, as JSON text."""
+
+
+class RecordedRole(Record):
+    """What `runpass vault apply` wrote for a credential, for explanations: nobody decides anything by it."""
+
+    role_name: Annotated[str, Field(max_length=255)]
+    mount: Annotated[str, Field(max_length=255)]
+    namespace: Annotated[str, Field(max_length=255)] = ""
+    role: Data
+    config: Data
+
+    def is_of(self, credential: VaultOidc) -> bool:
+        """Whether this is the role that a credential logs in with."""
+        here = (self.role_name.lower(), self.mount.strip("/"), self.namespace.strip("/"))
+        wanted = (credential.role_name.lower(), credential.jwt_auth_backend_path, credential.namespace)
+        return here == wanted
+
+
 class CredentialGrant(Record):
     """A credential as a run lease carries it: assigned to the run's project, of a kind that runners serve."""
 
@@ -71,3 +102,4 @@ class CredentialGrant(Record):
     name: str
     kind: CredentialKind
     value: VaultOidc
+    recorded: RecordedRole | None = None

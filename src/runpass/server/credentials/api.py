@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationInfo, field_validator, model_validato
 
 from runpass.errors import Conflict, InvalidInput, NotFound
 from runpass.ids import AssignmentId, CredentialId, ProjectId, new_id
-from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind
+from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind, RecordedRole
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
@@ -173,6 +173,21 @@ def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
         changed = _manageable(tx, caller, credential_id)
     tell_tag(response, changed.updated_at)
     return _answer(changed)
+
+
+@router.put("/{credential_id}/recorded-role", status_code=204)
+def record_role(credential_id: UUID, body: RecordedRole, caller: Caller, db: Db, clock: Now) -> None:
+    """Keep what was written at the Vault for a credential, so that a refusal can be explained: ours.
+
+    `runpass vault apply` sends it. It is forgotten when the credential's value changes.
+    """
+    with db.write() as tx:
+        credential = _manageable(tx, caller, credential_id)
+        if credential.kind is not CredentialKind.VAULT_OIDC:
+            raise InvalidInput.of("credentialId", "is no Vault OIDC credential")
+        store.record_role(tx, credential.id, body.model_dump(mode="json", by_alias=True))
+        detail = {"role": body.role_name, "mount": body.mount}
+        record(tx, _event(credential, caller, "credential.role_recorded", clock.now(), detail))
 
 
 @router.delete("/{credential_id}", status_code=204)

@@ -43,6 +43,8 @@ class StoredCredential:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    recorded: Mapping[str, Any] | None = None
+    """What `runpass vault apply` wrote at the Vault: a `RecordedRole`."""
 
 
 @dataclass(frozen=True, slots=True)

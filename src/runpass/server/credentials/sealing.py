@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 
 from runpass.ids import CredentialId, OrganizationId
-from runpass.protocol.credentials import Credential, CredentialGrant, VaultOidc, parse
+from runpass.protocol.credentials import Credential, CredentialGrant, RecordedRole, VaultOidc, parse
 from runpass.secret import Secret
 from runpass.server.credentials.model import SealedValue, StoredCredential
 from runpass.server.db.encryption import Cipher, Place
@@ -35,7 +35,13 @@ def grants(cipher: Cipher, credentials: Iterable[StoredCredential]) -> tuple[Cre
     """Give what a run lease carries of these credentials: those that a runner can use, with their secrets."""
     opened = ((item, unseal(cipher, item)) for item in credentials)
     return tuple(
-        CredentialGrant(credential_id=item.id, name=item.name, kind=item.kind, value=value)
+        CredentialGrant(
+            credential_id=item.id,
+            name=item.name,
+            kind=item.kind,
+            value=value,
+            recorded=RecordedRole.model_validate(item.recorded) if item.recorded else None,
+        )
         for item, value in opened
         if isinstance(value, VaultOidc)
     )

@@ -1,12 +1,12 @@
 """Every query on credentials and assignments."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, delete, select
+from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
 from runpass.ids import CredentialId, OrganizationId, ProjectId
 from runpass.protocol.credentials import CredentialKind
@@ -76,8 +76,14 @@ def list_credentials(
 
 def change_value(tx: Transaction, seen: StoredCredential, value: SealedValue, now: datetime) -> datetime:
     """Replace the value of a credential that was read before; give when. Raises `Conflict` if it has changed since."""
-    values = {"value": dict(value.clear), "secret_sealed": value.secret}
+    # What was recorded belongs to the role that the old value named.
+    values = {"value": dict(value.clear), "secret_sealed": value.secret, "recorded": None}
     return change_row(tx, credentials, seen.id, values, seen=seen.updated_at, now=now)
+
+
+def record_role(tx: Transaction, credential_id: CredentialId, recorded: Mapping[str, Any]) -> None:
+    """Keep what was written at the Vault for a credential."""
+    tx.execute(update(credentials).where(credentials.c.id == credential_id).values(recorded=dict(recorded)))
 
 
 def delete_credential(tx: Transaction, credential_id: CredentialId) -> int:
@@ -162,6 +168,7 @@ def _credential(row: Row[Any]) -> StoredCredential:
         created_by=row.created_by,
         created_at=row.created_at,
         updated_at=row.updated_at,
+        recorded=row.recorded,
     )
 
 

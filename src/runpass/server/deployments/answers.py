@@ -1,8 +1,10 @@
 """Responses about deployments, their steps and logs, as env0's clients read them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+from pydantic import Field
 
 from runpass.protocol.reports import LogLevel, StepStatus
 from runpass.server.access.users import User, user, users
@@ -14,6 +16,19 @@ from runpass.server.deployments.outputs import shown_outputs
 from runpass.server.http.wire import ApiModel, Moment
 
 
+class RefusalCheckAnswer(ApiModel):
+    """Response: one check of the Vault about a login.
+
+    `expected` and `fix` are for callers with `MANAGE_CREDENTIALS`, and only in the answer about one deployment.
+    """
+
+    name: str
+    passed: bool | None = None
+    received: str = ""
+    expected: str | None = None
+    fix: str | None = None
+
+
 class RefusalAnswer(ApiModel):
     """Why a run did not get its secrets: our sentence, Vault's own words, the next step."""
 
@@ -21,6 +36,7 @@ class RefusalAnswer(ApiModel):
     reason: str
     vault_error: str | None = None
     hint: str | None = None
+    checks: Annotated[list[RefusalCheckAnswer], Field(default_factory=list)]
 
 
 class DeploymentAnswer(ApiModel):
@@ -93,10 +109,13 @@ def deployment_answers(tx: Transaction, deployments: Sequence[Deployment]) -> li
     return [_deployment_answer(item, starters[item.started_by]) for item in deployments]
 
 
-def deployment_answer(tx: Transaction, cipher: Cipher, deployment: Deployment) -> DeploymentAnswer:
-    """Show one deployment with what it gave back."""
+def deployment_answer(
+    tx: Transaction, cipher: Cipher, deployment: Deployment, *, with_expected: bool = False
+) -> DeploymentAnswer:
+    """Show one deployment with what it gave back; `with_expected` for those who manage its credentials."""
     starter = user(tx, deployment.organization_id, deployment.started_by)
-    return _deployment_answer(deployment, starter, shown_outputs(tx, cipher, deployment))
+    answer = _deployment_answer(deployment, starter, shown_outputs(tx, cipher, deployment))
+    return answer.model_copy(update={"refusal": _refusal(deployment, with_expected=with_expected)})
 
 
 def _deployment_answer(deployment: Deployment, starter: User, output: dict[str, Any] | None = None) -> DeploymentAnswer:
@@ -122,9 +141,20 @@ def _deployment_answer(deployment: Deployment, starter: User, output: dict[str, 
         finished_at=deployment.finished_at,
         error=deployment.error,
         failed_step=deployment.failed_step,
-        refusal=RefusalAnswer.model_validate(deployment.refusal) if deployment.refusal else None,
+        refusal=_refusal(deployment),
         output=output,
     )
+
+
+def _refusal(deployment: Deployment, *, with_expected: bool = False) -> RefusalAnswer | None:
+    if not deployment.refusal:
+        return None
+    found = RefusalAnswer.model_validate(deployment.refusal)
+    if with_expected:
+        return found
+    # SECURITY: what a role asks for tells whom it lets in.
+    checks = [item.model_copy(update={"expected": None, "fix": None}) for item in found.checks]
+    return found.model_copy(update={"checks": checks})
 
 
 def step_answer(deployment: Deployment, step: StoredStep) -> StepAnswer:

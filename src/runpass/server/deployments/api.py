@@ -119,7 +119,9 @@ def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer
 
 def _shown(tx: Transaction, desk: AtDesk, deployment_id: UUID) -> DeploymentAnswer:
     deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
-    return deployment_answer(tx, desk.cipher, deployment)
+    _, project = environment_for(tx, desk.caller, deployment.environment_id, Permission.VIEW_PROJECT)
+    manages = desk.caller.may(Permission.MANAGE_CREDENTIALS, project.scope)
+    return deployment_answer(tx, desk.cipher, deployment, with_expected=manages)
 
 
 def _deployment_for(tx: Transaction, caller: Actor, deployment_id: UUID, permission: Permission) -> Deployment:

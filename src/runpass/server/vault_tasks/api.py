@@ -11,6 +11,7 @@ from runpass.ids import CredentialId, VaultTaskId
 from runpass.protocol.vault_tasks import MAX_PATH, MAX_PATHS, Checked, Verdict
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
+from runpass.server.deployments.answers import RefusalCheckAnswer
 from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.wire import ApiModel, Moment, PoolName
 from runpass.server.runners.model import DEFAULT_POOL
@@ -43,6 +44,7 @@ class CheckAnswer(ApiModel):
     verdict: Verdict
     seen: str
     next_step: str | None = None
+    explained: Annotated[list[RefusalCheckAnswer], Field(default_factory=list)]
 
 
 class ConnectionTestAnswer(ApiModel):
@@ -102,4 +104,7 @@ def _answer(task: VaultTask, status: TaskStatus) -> ConnectionTestAnswer:
 
 
 def _check(found: Checked) -> CheckAnswer:
-    return CheckAnswer(name=found.name, verdict=found.verdict, seen=found.seen, next_step=found.next_step)
+    explained = [RefusalCheckAnswer.model_validate(item.model_dump()) for item in found.explained]
+    return CheckAnswer(
+        name=found.name, verdict=found.verdict, seen=found.seen, next_step=found.next_step, explained=explained
+    )

@@ -14,6 +14,7 @@ credentials = Table(
     Column("type", String(64), nullable=False),
     json_column("value"),
     Column("secret_sealed", LargeBinary, nullable=True, comment="the secret fields of the value, encrypted"),
+    json_column("recorded", nullable=True),
     Column("created_by", String(255), nullable=False),
     moment("created_at"),
     moment("updated_at"),

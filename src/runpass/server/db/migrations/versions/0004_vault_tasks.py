@@ -1,4 +1,4 @@
-"""What runners are asked to do at Vaults outside of runs."""
+"""What runners are asked to do at Vaults outside of runs, and what was written there for a credential."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +37,7 @@ def upgrade() -> None:
         "ix_vault_tasks_queue", "vault_tasks", ["pool_id", "id"], sqlite_where=waiting, postgresql_where=waiting
     )
     op.create_index("ix_vault_tasks_organization_id", "vault_tasks", ["organization_id", "id"])
+    op.add_column("credentials", sa.Column("recorded", _JSON, nullable=True))
 
 
 _REFERENCES = {
