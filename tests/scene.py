@@ -1,7 +1,7 @@
 """The scene of the system tests: one real server, one real runner and the shared OpenBao, for a whole worker."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,6 +11,7 @@ import pytest
 from runpass.local.admin import Admin
 from runpass.local.openbao import DevOpenBao
 from runpass.local.stage import Stage, throw_away_stage
+from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 from runpass.vault.desired import Guide, guide
 from runpass.vault.reconcile import setup
@@ -106,6 +107,18 @@ class Scene:
 
     def operator(self, namespace: str = "") -> VaultClient:
         return self.openbao.root(namespace=namespace)
+
+
+@contextmanager
+def as_role(scene: Scene, project: str, role: str) -> Iterator[Admin]:
+    """Somebody with this role on a project, and nothing else."""
+    api = scene.api
+    permissions = {"organizationRole": "User", "projectsPermissions": [{"projectId": project, "projectRole": role}]}
+    body = {"name": scene.unique(role), "organizationId": api.organization_id, "permissions": permissions}
+    made = api.call("POST", "/api-keys", body)
+    url = scene.stage.settings.public_url
+    with closing(Admin(url, api.organization_id, made["apiKeyId"], Secret(made["apiKeySecret"]))) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +13,7 @@ from git_server import GitServer
 from runpass.api_client import FINAL
 from runpass.errors import Conflict, Forbidden
 from runpass.local.admin import Admin
-from runpass.secret import Secret
-from scene import PASSWORD, Project, Scene
+from scene import PASSWORD, Project, Scene, as_role
 from services import needs
 
 ROUTE = "/environments/deployments"
@@ -34,18 +32,6 @@ output "hidden" {
   sensitive = true
 }
 """
-
-
-@contextmanager
-def as_role(scene: Scene, project: str, role: str) -> Iterator[Admin]:
-    """Somebody with this role on a project, and nothing else."""
-    api = scene.api
-    permissions = {"organizationRole": "User", "projectsPermissions": [{"projectId": project, "projectRole": role}]}
-    body = {"name": scene.unique(role), "organizationId": api.organization_id, "permissions": permissions}
-    made = api.call("POST", "/api-keys", body)
-    url = scene.stage.settings.public_url
-    with closing(Admin(url, api.organization_id, made["apiKeyId"], Secret(made["apiKeySecret"]))) as client:
-        yield client
 
 
 def until(client: Admin, deployment_id: str, status: str) -> dict[str, Any]:

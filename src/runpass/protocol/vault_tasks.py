@@ -52,6 +52,7 @@ class ConnectionTest(Record):
     grant: CredentialGrant
     issuer: str
     jwks_url: str
+    audience: str
     paths: tuple[str, ...] = ()
     """Secrets that should be readable: `<path>.<key>` as in `${vault:…}`, or a path alone."""
     expired_token: Secret

@@ -18,6 +18,7 @@ from runpass.protocol.registration import Isolation, Registered, Registration
 from runpass.protocol.run_lease import RunLease
 from runpass.runner import children, kept_key
 from runpass.runner.cell import Isolator
+from runpass.runner.connection_tests import ConnectionTests
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure, checked_url
 from runpass.runner.credentials.vault_oidc import VaultPools
 from runpass.runner.isolation import open_isolation
@@ -49,14 +50,20 @@ class Agent:
     async def run(self) -> None:
         """Take and run leases until drained. Raises `Unauthenticated` when the server no longer knows this runner."""
         self._taking = asyncio.create_task(self._take_leases())
+        tests = ConnectionTests(self._bench.control_plane, self._bench.settings.ca_bundle, self._bench.clock)
+        testing = asyncio.create_task(tests.take_again_and_again())
         try:
             await asyncio.wait({self._taking})
+            testing.cancel()
             await self._all_jobs()
         except asyncio.CancelledError:
             self._taking.cancel()
             self.end_jobs(Reason.SHUTDOWN, at_once=True)
             await self._all_jobs()
             raise
+        finally:
+            testing.cancel()
+            await asyncio.gather(testing, return_exceptions=True)
         if not self._taking.cancelled():
             self._taking.result()
 

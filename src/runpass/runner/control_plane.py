@@ -17,6 +17,7 @@ from runpass.protocol.identity import IdentityRequest, IdentityToken, Purpose
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat, HeartbeatAnswer, RunLease
+from runpass.protocol.vault_tasks import TASK_SECRET_HEADER, ConnectionTest, TestReport
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
 from runpass.secret import Secret
@@ -74,6 +75,21 @@ class ControlPlane:
             timeout=httpx2.Timeout(wait_seconds + ANSWER_SECONDS, connect=5.0),
         )
         return None if answer.status_code == NO_CONTENT else _parsed(RunLease, answer)
+
+    async def next_test(self, wait_seconds: float = POLL_SECONDS) -> ConnectionTest | None:
+        """Ask for a connection test and wait for it; nothing if there was none in that time."""
+        answer = await self._call(
+            "/vault-tasks",
+            headers=self._as_runner(),
+            params={"wait": f"{wait_seconds:g}"},
+            timeout=httpx2.Timeout(wait_seconds + ANSWER_SECONDS, connect=5.0),
+        )
+        return None if answer.status_code == NO_CONTENT else _parsed(ConnectionTest, answer)
+
+    async def finish_test(self, test: ConnectionTest, report: TestReport) -> None:
+        """Say what a connection test found. Raises `StaleLease` when nobody waits for it any more."""
+        headers = self._as_runner() | {TASK_SECRET_HEADER: test.task_secret.reveal()}
+        await self._call(f"/vault-tasks/{test.task_id}/finish", report, headers=headers)
 
     async def heartbeat(self, lease: RunLease) -> HeartbeatAnswer:
         """Keep a run lease. One attempt only: the caller knows how much time there is. Raises `StaleLease`."""

@@ -153,7 +153,7 @@ class Job:
         async def say(sentence: str) -> None:
             await self._say(SETUP_VAULT_STEP, sentence)
 
-        step = SetupVault(self._lease, self._identity, self._logins, self._mask, say)
+        step = SetupVault(self._lease, self._identity, self._logins, self._mask, say, self._bench.clock)
         done = await step.run(workspace.files)
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
         return done

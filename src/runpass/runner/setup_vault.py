@@ -5,17 +5,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from runpass.clock import Clock
 from runpass.errors import ControlPlaneError, Forbidden
 from runpass.protocol.credentials import CredentialGrant
-from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome, Refusal
+from runpass.protocol.reports import SETUP_VAULT_STEP, Explained, Outcome, Refusal
 from runpass.protocol.run_lease import RunLease, Variable
 from runpass.runner import environment
 from runpass.runner.credentials.vault_oidc import VaultLogins, files, variables
 from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
+from runpass.runner.refusal_checks import checks_of
 from runpass.secret import Secret
-from runpass.vault.errors import ReferenceInvalid, SecretUnusable, VaultFailure
+from runpass.vault.errors import LoginRefused, ReferenceInvalid, SecretUnusable, VaultFailure
 from runpass.vault.references import SecretReference, find_references, resolved_length, substitute
 
 REFERENCE_START: Final = "${vault:"
@@ -48,12 +50,16 @@ def files_of(lease: RunLease, ca_bundle: Path | None) -> dict[str, bytes]:
 class SetupVault:
     """The step of one run. Raises `RunEnds` with a refusal that says what to do next."""
 
-    def __init__(self, lease: RunLease, identity: Identity, logins: VaultLogins, mask: Mask, say: Say) -> None:
+    def __init__(  # noqa: PLR0917 -- what a run has
+        self, lease: RunLease, identity: Identity, logins: VaultLogins, mask: Mask, say: Say, clock: Clock
+    ) -> None:
         self._lease = lease
         self._identity = identity
         self._logins = logins
         self._mask = mask
         self._say = say
+        self._clock = clock
+        self._jwt: Secret | None = None
 
     async def run(self, written: Mapping[str, Path]) -> VaultSetup:
         """Log in with the one credential of the run and resolve the references of its variables.
@@ -62,6 +68,10 @@ class SetupVault:
         """
         try:
             return await self._run(written)
+        except LoginRefused as error:
+            grant, jwt = await self._only_grant(), self._jwt
+            checks = checks_of(error, grant, jwt, self._clock) if jwt else ()
+            raise await self._refused(error.code, error.message, error.vault_error, error.hint, checks) from error
         except VaultFailure as error:
             raise await self._refused(error.code, error.message, error.vault_error, error.hint) from error
         except (ControlPlaneError, Forbidden) as error:
@@ -76,7 +86,7 @@ class SetupVault:
             await self._mask.learn([credential.client_key])
         if credential.is_clear_text:
             await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
-        jwt = await self._identity.for_credential(grant.credential_id)
+        jwt = self._jwt = await self._identity.for_credential(grant.credential_id)
         session = await self._logins.log_in(credential, jwt)
         values = await self._logins.read(
             session, tuple(dict.fromkeys(sum(references.values(), ()))), credential.reading_namespace
@@ -139,13 +149,21 @@ class SetupVault:
         return grants[0]
 
     async def _refused(
-        self, code: str, reason: str, vault_error: str | None = None, hint: str | None = None
+        self,
+        code: str,
+        reason: str,
+        vault_error: str | None = None,
+        hint: str | None = None,
+        checks: tuple[Explained, ...] = (),
     ) -> RunEnds:
         shown = [None if text is None else self._mask.text(text) for text in (reason, vault_error, hint)]
         reason, vault_error, hint = (shown[0] or "", shown[1], shown[2])
         await self._say(reason)
         if vault_error:
             await self._say(f"Vault says: {vault_error}")
+        for check in checks:
+            # SECURITY: what the role expects is for those who manage credentials; the log is for all who see the run.
+            await self._say(f"Not accepted: {check.name}. This run has: {check.received or 'nothing to show'}.")
         if hint:
             await self._say(f"Next step: {hint}")
         refusal = Refusal(
@@ -153,6 +171,7 @@ class SetupVault:
             reason=reason[:SENTENCE_CHARACTERS],
             vault_error=vault_error[:SENTENCE_CHARACTERS] if vault_error else None,
             hint=hint[:SENTENCE_CHARACTERS] if hint else None,
+            checks=checks,
         )
         return RunEnds(Ending(Outcome.FAILURE, refusal.reason, SETUP_VAULT_STEP, refusal))
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from factories import vault_oidc
+from runpass.clock import SYSTEM_CLOCK
 from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome
 from runpass.protocol.run_lease import Variable
 from runpass.runner.ending import RunEnds
@@ -45,7 +46,7 @@ def resolved(value: str, text: str = "${vault:kv/app.x}", *, sensitive: bool = F
     async def say(sentence: str) -> None:
         said.append(sentence)
 
-    step = SetupVault(lease, Identity(), Logins(value), mask, say)
+    step = SetupVault(lease, Identity(), Logins(value), mask, say, SYSTEM_CLOCK)
     return asyncio.run(step.run({})).resolved["TOKEN"].reveal(), mask
 
 

@@ -139,6 +139,7 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
         grant=grant,
         issuer=rules.issuer_url,
         jwks_url=rules.jwks_url,
+        audience=login.audience,
         paths=task.paths,
         expired_token=expired.token,
         login_token=login.token,
