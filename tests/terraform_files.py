@@ -69,7 +69,7 @@ def evaluate(value: Any, given: Mapping[str, Any], states: Mapping[str, Mapping[
     if text.startswith("<<"):
         text = textwrap.dedent(text.split("\n", 1)[1].rsplit("\n", 1)[0]) + "\n"
     filled = _TEMPLATE.sub(lambda match: str(_expression(match[1], given, states)), text)
-    return filled.replace("$${", "${").replace('\\"', '"')
+    return filled.replace("$${", "${").replace("%%{", "%{").replace('\\"', '"')
 
 
 def _resource(kind: str, name: str, body: Mapping[str, Any]) -> Resource:

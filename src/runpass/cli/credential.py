@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
+from runpass.cli import connection_test
 from runpass.cli.connecting import Answer, connected, identify
 from runpass.cli.credential_value import VAULT_OIDC, value_of
 from runpass.cli.options import AsJson, InProject
 from runpass.cli.output import print_json, print_rows
 
-app = typer.Typer(help="List, make, change, delete and assign credentials.")
+app = typer.Typer(help="List, make, change, delete, assign and test credentials.")
+app.command("test")(connection_test.try_connection)
 
 Which = Annotated[str, typer.Argument(metavar="CREDENTIAL", help="Credential, by name or id.")]
 Project = Annotated[str, typer.Argument(metavar="PROJECT", help="Project, by name or id.")]
@@ -27,6 +29,8 @@ ServerName = Annotated[str | None, typer.Option(help="Name in the Vault's certif
 CaBundle = Annotated[Path | None, typer.Option(dir_okay=False, help="Authorities (PEM) to trust instead of others.")]
 ClientCertificate = Annotated[Path | None, typer.Option(dir_okay=False, help="Certificate (PEM) to show to the Vault.")]
 ClientKey = Annotated[Path | None, typer.Option(dir_okay=False, help="Private key (PEM) of that certificate.")]
+Proxy = Annotated[str | None, typer.Option(help="HTTP proxy between runner and Vault, such as http://proxy:3128.")]
+Timeout = Annotated[int | None, typer.Option(help="Seconds that one request to the Vault may take.")]
 ExportToken = Annotated[bool | None, typer.Option(help="Whether the job gets the Vault's token and address.")]
 SkipChildToken = Annotated[bool | None, typer.Option(help="Whether Terraform uses the token without a child of it.")]
 
@@ -62,6 +66,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
     secret_namespace: SecretNamespace = None,
     token_format: Format = None,
     server_name: ServerName = None,
+    proxy: Proxy = None,
+    timeout: Timeout = None,
     ca_bundle_file: CaBundle = None,
     client_certificate_file: ClientCertificate = None,
     client_key_file: ClientKey = None,
@@ -86,6 +92,8 @@ def create(  # noqa: PLR0913 -- one parameter for each option
             "secretNamespace": secret_namespace,
             "tokenFormat": token_format,
             "serverName": server_name,
+            "proxy": proxy,
+            "timeoutSeconds": timeout,
             "exportToken": export_token,
             "skipChildToken": skip_child_token,
         },
@@ -116,6 +124,8 @@ def update(  # noqa: PLR0913 -- one parameter for each option
     secret_namespace: SecretNamespace = None,
     token_format: Format = None,
     server_name: ServerName = None,
+    proxy: Proxy = None,
+    timeout: Timeout = None,
     ca_bundle_file: CaBundle = None,
     client_certificate_file: ClientCertificate = None,
     client_key_file: ClientKey = None,
@@ -136,6 +146,8 @@ def update(  # noqa: PLR0913 -- one parameter for each option
             "secretNamespace": secret_namespace,
             "tokenFormat": token_format,
             "serverName": server_name,
+            "proxy": proxy,
+            "timeoutSeconds": timeout,
             "exportToken": export_token,
             "skipChildToken": skip_child_token,
         },

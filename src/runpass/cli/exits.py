@@ -20,7 +20,10 @@ from runpass.errors import (
 )
 
 OTHER: Final = 1
+FOUND: Final = OTHER
 USAGE: Final = 2
+CHANGES: Final = USAGE
+"""As `terraform plan -detailed-exitcode` says it; a wrong command line says so on standard error."""
 NOT_FOUND: Final = 3
 NOT_ALLOWED: Final = 4
 CONFLICT: Final = 5
@@ -33,10 +36,13 @@ INTERRUPTED: Final = 130
 
 MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (0, "Done. For a command that waits for a deployment: its status is `SUCCESS`."),
-    (OTHER, "Anything else went wrong; `--debug` shows the traceback."),
+    (
+        OTHER,
+        "Something was found (`vault lint`, `doctor`, `drift`), or anything else went wrong (`--debug` shows where).",
+    ),
     (
         USAGE,
-        "Wrong: the command line, a setting, or a field of the request (all are named). Or only env0 has it.",
+        "Wrong: the command line, a setting, or a field (all are named). Or only env0 has it. `vault plan`: changes.",
     ),
     (NOT_FOUND, "The named thing is not there, or not for this API key."),
     (NOT_ALLOWED, "The API key is unknown, or its roles do not allow this."),

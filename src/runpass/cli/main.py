@@ -13,6 +13,7 @@ from runpass.cli import (
     deployment,
     environment,
     founding,
+    issuer,
     local,
     organization,
     programs,
@@ -93,6 +94,7 @@ for _name, _group in (
     ("api-key", api_key.app),
     ("audit", audit.app),
     ("vault", vault.app),
+    ("issuer", issuer.app),
     ("settings", settings_command.app),
 ):
     app.add_typer(_group, name=_name, no_args_is_help=True)

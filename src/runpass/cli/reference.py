@@ -42,6 +42,8 @@ def generated() -> dict[Path, str]:
         "errors.md": _errors(),
         "cli.md": _cli(),
         "api.md": _api(),
+        "vault-lint.md": _vault_lint(),
+        "vault-file.md": _vault_file(),
     }
     return {DIRECTORY / name: text for name, text in texts.items()}
 
@@ -234,6 +236,27 @@ def _api() -> str:
     from runpass.cli.programs import openapi_json
 
     return _joined(api_reference(json.loads(openapi_json()), _head, _table))
+
+
+def _vault_lint() -> str:
+    from runpass.vault.lint.rules import table
+
+    intro = (
+        "What `runpass vault lint` looks for in a JWT auth method and its roles. Errors let somebody in, or give more,"
+        " than should be; warnings allow more than is needed, or do not do what they seem to say; notices are worth"
+        " knowing. The exit code is 1 if there is an error or a warning. What the token may not read is said and not"
+        " judged. Without a Vault, `--role-file`, `--config-file`, `--tuning-file` and `--policy-file` take what a read"
+        " gives, as JSON (`bao read -format=json`). No value of a secret, and no token, is read or printed."
+    )
+    heads = ("Code", "Severity", "Weakness", "Why", "Fix")
+    return _joined([_head("What lint finds", intro), _table(heads, table())])
+
+
+def _vault_file() -> str:
+    from runpass.cli.vault_file_reference import vault_file
+
+    intro, *parts = vault_file(_table)
+    return _joined([_head("The file of vault plan", intro), *parts])
 
 
 def _head(title: str, intro: str) -> str:

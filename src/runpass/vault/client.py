@@ -39,7 +39,7 @@ class VaultClient:
         self.address = transport.clean_address(address)
         self.namespace = paths.namespace(namespace)
         self._token = _usable(token)
-        self._timeout = timeout
+        self.timeout = timeout
         self._pool = transport.open_pool(self.address, tls=self.tls, timeout=timeout)
         self._owns_pool = True
 
@@ -75,7 +75,7 @@ class VaultClient:
     def _view(self, namespace: str, token: Secret | None) -> "VaultClient":
         view = object.__new__(VaultClient)
         view.address, view.namespace, view.tls = self.address, namespace, self.tls
-        view._token, view._timeout = token, self._timeout
+        view._token, view.timeout = token, self.timeout
         view._pool, view._owns_pool = self._pool, False
         return view
 
@@ -123,7 +123,7 @@ class VaultClient:
         # however slowly, holds this thread no longer than that.
         sending = self._pool.stream(method, url, content=content, headers=self._headers())
         try:
-            with deadline.within(self._timeout), sending as response:
+            with deadline.within(self.timeout), sending as response:
                 body = _bounded(response, place)
                 return response.status_code, response.headers.get("location", ""), body
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:

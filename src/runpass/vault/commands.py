@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from runpass.vault.desired import DesiredState, config_path, namespace_requests, role_path
+from runpass.vault.desired import DesiredState, config_path, kv_namespace, namespace_requests, namespaces, role_path
 
 
 def as_bao_commands(state: DesiredState, binary: str = "bao") -> str:
@@ -18,25 +18,25 @@ def as_bao_commands(state: DesiredState, binary: str = "bao") -> str:
     here = state.namespace
     blocks = [
         _command(binary, request.namespace, "namespace", "create", request.path.removeprefix("sys/namespaces/"))
-        for request in namespace_requests(here)
+        for request in namespace_requests(*namespaces(state))
     ]
-    auth, kv = state.auth, state.kv
-    blocks.append(
-        _command(binary, here, "auth", "enable", f"-path={auth.path}", f"-description={auth.description}", "jwt")
-    )
+    auth = state.auth
+    tuned = () if auth.token_type is None else (f"-token-type={auth.token_type}",)
+    options = (f"-path={auth.path}", f"-description={auth.description}", *tuned)
+    blocks.append(_command(binary, here, "auth", "enable", *options, "jwt"))
     blocks.append(_write(binary, here, config_path(state), auth.config.parameters()))
-    if kv is not None:
-        options = (f"-path={kv.path}", f"-version={kv.version}", f"-description={kv.description}")
-        blocks.append(_command(binary, here, "secrets", "enable", *options, "kv"))
+    for kv in state.kv_mounts:
+        options = (f"-path={kv.path}", f"-description={kv.description}", f"-version={kv.version}")
+        blocks.append(_command(binary, kv_namespace(state, kv), "secrets", "enable", *options, "kv"))
     blocks += [
-        _command(binary, here, "policy", "write", policy.name, "-") + _heredoc(policy.text) for policy in state.policies
+        _command(binary, here, "policy", "write", policy.name, "-") + heredoc(policy.text) for policy in state.policies
     ]
     blocks += [_write(binary, here, role_path(state, role), role.parameters()) for role in state.roles]
     return "\n\n".join(["(\nset -eu", *blocks, ")"]) + "\n"
 
 
 def _write(binary: str, namespace: str, path: str, parameters: Mapping[str, Any]) -> str:
-    return _command(binary, namespace, "write", path, "-") + _heredoc(json.dumps(parameters, indent=2) + "\n")
+    return _command(binary, namespace, "write", path, "-") + heredoc(json.dumps(parameters, indent=2) + "\n")
 
 
 def _command(binary: str, namespace: str, *words: str) -> str:
@@ -47,8 +47,8 @@ def _command(binary: str, namespace: str, *words: str) -> str:
     return shlex.join([binary, *subcommand, *within, *rest])
 
 
-def _heredoc(text: str) -> str:
-    """Give the text as the command's standard input, quoted so that the shell looks at nothing in it."""
+def heredoc(text: str) -> str:
+    """Give a text as a command's standard input, quoted so that the shell looks at nothing in it."""
     lines = text.splitlines()
     word = "END"
     while word in lines:

@@ -111,11 +111,12 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 class Transport(httpx2.HTTPTransport):
-    """HTTP/1.1 without proxies, whose connections heed `within`."""
+    """HTTP/1.1 whose connections heed `within`, straight to the host or through one proxy."""
 
-    def __init__(self, trust: ssl.SSLContext, limits: httpx2.Limits) -> None:
+    def __init__(self, trust: ssl.SSLContext, limits: httpx2.Limits, proxy: str | None = None) -> None:
         self._pool = httpcore2.ConnectionPool(
             ssl_context=trust,
+            proxy=None if proxy is None else httpcore2.Proxy(proxy),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,

@@ -13,12 +13,15 @@ from uuid import UUID
 
 from runpass.vault import paths
 from runpass.vault.errors import PathInvalid
+from runpass.vault.key_sources import JwksUrl, KeySource
 
 TOKEN_TTL: Final = timedelta(seconds=120)
 """How long a token lives without renewal: what a runner that died leaves behind is over after this."""
 EXPLICIT_MAX_TTL: Final = timedelta(hours=1)
 KV_PATH: Final = "secrets-for-runpass"
 """Where secrets stand by default: an engine of its own, so that the policy opens nothing that was there before."""
+SWEEPER: Final = "runpass-sweeper"
+"""The role and the policy of the control plane's own tokens (`runpass.vault.sweeper`)."""
 METADATA_CLAIMS: Final = ("organizationId", "projectId", "environmentId", "deploymentLogId", "deploymentType")
 """Claims that become the token's metadata, so that the Vault's audit log names the run."""
 
@@ -39,22 +42,17 @@ class Request:
 class JwtConfig:
     """Whose tokens an auth mount accepts. What is None is not owned here: the Vault's own value stays."""
 
-    jwks_url: str
+    keys: KeySource
     bound_issuer: str
-    jwks_ca_pem: str | None = None
     jwt_supported_algs: tuple[str, ...] | None = None
     default_role: str | None = None
 
     def parameters(self) -> dict[str, Any]:
         """Give what is owned of `auth/<mount>/config`."""
         algs = None if self.jwt_supported_algs is None else list(self.jwt_supported_algs)
-        optional = {
-            "jwks_ca_pem": self.jwks_ca_pem,
-            "jwt_supported_algs": algs,
-            "default_role": self.default_role,
-        }
+        optional = {"jwt_supported_algs": algs, "default_role": self.default_role}
         owned = {name: value for name, value in optional.items() if value is not None}
-        return {"jwks_url": self.jwks_url, "bound_issuer": self.bound_issuer, **owned}
+        return {**self.keys.parameters(), "bound_issuer": self.bound_issuer, **owned}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +62,8 @@ class AuthMount:
     path: str
     config: JwtConfig
     description: str = "Workload identity of runpass"
+    token_type: Literal["default-service", "service"] | None = None
+    """How the mount is tuned, None: not owned here. A mount of batch tokens makes every role's tokens irrevocable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +73,8 @@ class KvMount:
     path: str
     version: Literal[1, 2] = 2
     description: str = "Secrets for runpass"
+    namespace: str | None = None
+    """From the root down; None: that of the auth method."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +101,8 @@ class Role:
     token_max_ttl: timedelta = timedelta(0)
     token_explicit_max_ttl: timedelta = EXPLICIT_MAX_TTL
     token_type: Literal["default", "service", "batch"] = "service"  # noqa: S105 -- a kind of token
+    token_no_default_policy: bool = False
+    """The default policy is what lets a token renew and revoke itself."""
     token_bound_cidrs: tuple[str, ...] | None = None
     """None: not owned here, so that an operator may narrow the role to the runners' addresses."""
 
@@ -120,7 +124,8 @@ class Role:
             "not_before_leeway": 0,
             "verbose_oidc_logging": False,
             "token_policies": list(self.token_policies),
-            "token_no_default_policy": False,  # the default policy is what lets a token revoke itself
+            "token_policies_template_claims": False,  # OpenBao's own; another server drops it and reads as without
+            "token_no_default_policy": self.token_no_default_policy,
             "token_ttl": int(self.token_ttl.total_seconds()),
             "token_max_ttl": int(self.token_max_ttl.total_seconds()),
             "token_explicit_max_ttl": int(self.token_explicit_max_ttl.total_seconds()),
@@ -137,7 +142,7 @@ class DesiredState:
 
     auth: AuthMount
     namespace: str = ""
-    kv: KvMount | None = None
+    kv_mounts: tuple[KvMount, ...] = ()
     policies: tuple[Policy, ...] = ()
     roles: tuple[Role, ...] = ()
 
@@ -160,6 +165,10 @@ class Guide:
     policy_name: str = ""
     """Empty: named after the KV engine, so that two engines never share a policy."""
     namespace: str = ""
+    secret_namespace: str | None = None
+    """None: that of the auth method."""
+    keys: KeySource | None = None
+    """None: the Vault fetches `jwks_url`."""
     token_explicit_max_ttl: timedelta = EXPLICIT_MAX_TTL
 
 
@@ -174,7 +183,10 @@ def guide(facts: Guide) -> DesiredState:
         claims["projectId"] = tuple(sorted(str(project) for project in facts.project_ids))
     kv_path = paths.checked(facts.kv_path, "KV path")
     policy_name = facts.policy_name or f"runpass-read-{kv_path.replace('/', '-')}"
-    policy = Policy(name=_name(policy_name, "policy"), text=read_policy(kv_path, facts.kv_version))
+    here = paths.namespace(facts.namespace)
+    secrets_in = here if facts.secret_namespace is None else paths.namespace(facts.secret_namespace)
+    seen = f"{below(here, secrets_in)}{kv_path}"
+    policy = Policy(name=_name(policy_name, "policy"), text=read_policy(seen, facts.kv_version))
     role = Role(
         name=_name(facts.role_name, "role"),
         user_claim="environmentId",
@@ -184,14 +196,29 @@ def guide(facts: Guide) -> DesiredState:
         token_policies=(policy.name,),
         token_explicit_max_ttl=facts.token_explicit_max_ttl,
     )
-    config = JwtConfig(jwks_url=facts.jwks_url, bound_issuer=facts.issuer)
+    config = JwtConfig(keys=facts.keys or JwksUrl(facts.jwks_url), bound_issuer=facts.issuer)
     return DesiredState(
-        namespace=paths.namespace(facts.namespace),
+        namespace=here,
         auth=AuthMount(path=paths.checked(facts.mount, "auth mount path"), config=config),
-        kv=KvMount(path=kv_path, version=facts.kv_version),
+        kv_mounts=(KvMount(path=kv_path, version=facts.kv_version, namespace=secrets_in),),
         policies=(policy,),
         roles=(role,),
     )
+
+
+def below(namespace: str, other: str) -> str:
+    """Give how a policy in `namespace` begins a path of `other`, a namespace at or below it.
+
+    Raises `PathInvalid` for one that is neither: no policy reaches it.
+    """
+    if other == namespace:
+        return ""
+    if namespace and not other.startswith(f"{namespace}/"):
+        raise PathInvalid(
+            "the namespace of the secrets is not below that of the auth method, so no policy there reaches it",
+            hint="Put the auth method in the same namespace, or in one above.",
+        )
+    return f"{other.removeprefix(namespace).strip('/')}/"
 
 
 def read_policy(kv_path: str, version: Literal[1, 2]) -> str:
@@ -210,25 +237,71 @@ def read_policy(kv_path: str, version: Literal[1, 2]) -> str:
 
 def requests(state: DesiredState) -> tuple[Request, ...]:
     """Give the writes that make `state` in an empty Vault, in an order that works."""
-    here = state.namespace
-    found = [*namespace_requests(here)]
-    auth = {"type": "jwt", "description": state.auth.description}
-    found.append(Request("POST", f"sys/auth/{state.auth.path}", auth, here))
-    found.append(Request("POST", config_path(state), state.auth.config.parameters(), here))
-    if state.kv is not None:
-        kv = {"type": "kv", "description": state.kv.description, "options": {"version": str(state.kv.version)}}
-        found.append(Request("POST", f"sys/mounts/{state.kv.path}", kv, here))
-    found += [Request("POST", policy_path(policy), {"policy": policy.text}, here) for policy in state.policies]
-    found += [Request("POST", role_path(state, role), role.parameters(), here) for role in state.roles]
-    return tuple(found)
-
-
-def namespace_requests(namespace: str) -> tuple[Request, ...]:
-    """Give the writes that make a namespace, its parents first."""
-    parts = namespace.split("/") if namespace else []
-    return tuple(
-        Request("POST", f"sys/namespaces/{part}", {}, "/".join(parts[:depth])) for depth, part in enumerate(parts)
+    return (
+        *namespace_requests(*namespaces(state)),
+        enabling(state),
+        config_request(state),
+        *(kv_request(state, kv) for kv in state.kv_mounts),
+        *(policy_request(state, policy) for policy in state.policies),
+        *(role_request(state, role) for role in state.roles),
     )
+
+
+def namespaces(state: DesiredState) -> tuple[str, ...]:
+    """Give the namespaces that the state stands in: the auth method's first."""
+    return tuple(dict.fromkeys([state.namespace, *(kv_namespace(state, kv) for kv in state.kv_mounts)]))
+
+
+def kv_namespace(state: DesiredState, kv: KvMount) -> str:
+    """Give the namespace of a KV engine."""
+    return state.namespace if kv.namespace is None else kv.namespace
+
+
+def namespace_requests(*wanted: str) -> tuple[Request, ...]:
+    """Give the writes that make namespaces, parents first."""
+    found: dict[str, Request] = {}
+    for namespace in wanted:
+        parts = namespace.split("/") if namespace else []
+        for depth, part in enumerate(parts):
+            parent = "/".join(parts[:depth])
+            found[f"{parent}/{part}".strip("/")] = Request("POST", f"sys/namespaces/{part}", {}, parent)
+    return tuple(found.values())
+
+
+def enabling(state: DesiredState) -> Request:
+    """Give the write that enables the auth method."""
+    auth = state.auth
+    tuned = {} if auth.token_type is None else {"config": {"token_type": auth.token_type}}
+    data = {"type": "jwt", "description": auth.description, **tuned}
+    return Request("POST", f"sys/auth/{auth.path}", data, state.namespace)
+
+
+def tuning(state: DesiredState) -> Request:
+    """Give the write that tunes the auth method. This path needs no sudo; `sys/auth/<mount>/tune` does."""
+    return Request(
+        "POST", f"sys/mounts/auth/{state.auth.path}/tune", {"token_type": state.auth.token_type}, state.namespace
+    )
+
+
+def config_request(state: DesiredState) -> Request:
+    """Give the write of the auth method's configuration."""
+    return Request("POST", config_path(state), state.auth.config.parameters(), state.namespace)
+
+
+def kv_request(state: DesiredState, kv: KvMount) -> Request:
+    """Give the write that enables a KV engine."""
+    data = {"type": "kv", "description": kv.description, "options": {"version": str(kv.version)}}
+    return Request("POST", f"sys/mounts/{kv.path}", data, kv_namespace(state, kv))
+
+
+def policy_request(state: DesiredState, policy: Policy) -> Request:
+    """Give the write of a policy."""
+    return Request("POST", policy_path(policy), {"policy": policy.text}, state.namespace)
+
+
+def role_request(state: DesiredState, role: Role) -> Request:
+    """Give the write of a role: all of it, since a Vault resets some of what is left out and keeps the rest."""
+    return Request("POST", role_path(state, role), role.parameters(), state.namespace)
 
 
 def config_path(state: DesiredState) -> str:

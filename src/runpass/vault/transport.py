@@ -46,6 +46,20 @@ def clean_address(address: str) -> str:
     return address.rstrip("/")
 
 
+def clean_proxy(address: str) -> str:
+    """Give a proxy's address. Raises `AddressInvalid` for one with a path, or with a user: it would be in arguments."""
+    try:
+        found = clean_address(address)
+    except AddressInvalid:
+        found = ""
+    parts = urlsplit(found)
+    if parts.scheme != "http" or parts.path:
+        raise AddressInvalid(
+            "the proxy is not one that can be used", hint="Write it like http://proxy.example.com:3128."
+        )
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Tls:
     """Whom to take for the Vault, and what to show it. Empty: the authorities that this machine trusts, and nothing."""
@@ -59,13 +73,15 @@ class Tls:
     client_key: Secret | None = None
     server_name: str | None = None
     """The name to ask for and to find in the certificate, instead of the address's host."""
+    proxy: str | None = None
+    """The HTTP proxy to go through (`http://host:port`); it sees no more than a host's name where the Vault has TLS."""
 
 
 class _Named(Transport):
     """Connections to a server that has another name than the address says."""
 
-    def __init__(self, trust: ssl.SSLContext, limits: httpx2.Limits, server_name: str) -> None:
-        super().__init__(trust, limits)
+    def __init__(self, trust: ssl.SSLContext, limits: httpx2.Limits, proxy: str | None, server_name: str) -> None:
+        super().__init__(trust, limits, proxy)
         self._server_name = server_name
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -77,9 +93,11 @@ class _Named(Transport):
 def open_pool(address: str, *, tls: Tls, timeout: float) -> httpx2.Client:
     """Give a pool of connections: no proxies or certificates from the environment, no redirects, no cookies."""
     limits = httpx2.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=30.0)
-    trust = _trust(address, tls)
+    context = trust(address, tls)
+    proxy = None if tls.proxy is None else clean_proxy(tls.proxy)
+    named = tls.server_name
     return httpx2.Client(
-        transport=Transport(trust, limits) if tls.server_name is None else _Named(trust, limits, tls.server_name),
+        transport=Transport(context, limits, proxy) if named is None else _Named(context, limits, proxy, named),
         trust_env=False,
         follow_redirects=False,
         timeout=timeout,
@@ -87,7 +105,8 @@ def open_pool(address: str, *, tls: Tls, timeout: float) -> httpx2.Client:
     )
 
 
-def _trust(address: str, tls: Tls) -> ssl.SSLContext:
+def trust(address: str, tls: Tls) -> ssl.SSLContext:
+    """Give whom to believe and what to show; raises `TlsFailed` for certificates that cannot be used."""
     if urlsplit(address).scheme == "http":
         # Loading the machine's certificates costs tens of milliseconds; this context trusts nobody.
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -155,6 +174,8 @@ def translate(error: Exception, place: Place) -> VaultFailure:
                 f"no TLS connection to {place}: {_reason(cause)}",
                 hint="If the port speaks plain HTTP, write the address with http://.",
             )
+    if isinstance(error, httpx2.ProxyError):
+        return Unreachable(f"the proxy does not connect to {place}", hint="Check the proxy, and what it allows.")
     if isinstance(error, (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.DecodingError)):
         return AnswerNotUnderstood(
             f"the answer of {place} broke off",

@@ -81,7 +81,7 @@ def test_pools_keep_a_bounded_number_of_idle_vaults_and_every_used_one(monkeypat
     for client in used:
         pools.give_back(client)
     kept = vars(pools)["_clients"]
-    assert sorted(address for address, _ in kept) == [f"http://127.0.0.1:{1000 + number}" for number in (0, 3, 4)]
+    assert sorted(address for address, *_ in kept) == [f"http://127.0.0.1:{1000 + number}" for number in (0, 3, 4)]
     pools.give_back(again)
     assert len(kept) == 2
     pools.close()

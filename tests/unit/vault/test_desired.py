@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from runpass.vault.commands import as_bao_commands
 from runpass.vault.desired import (
+    KV_PATH,
     AuthMount,
     DesiredState,
     Guide,
@@ -23,6 +24,7 @@ from runpass.vault.desired import (
 )
 from runpass.vault.difference import ActualState, difference
 from runpass.vault.errors import PathInvalid, SetupConflict
+from runpass.vault.key_sources import JwksUrl
 
 FACTS = Guide(
     issuer="https://runpass.test/",
@@ -113,11 +115,15 @@ def states(draw) -> DesiredState:
         claim_mappings=st.dictionaries(ANYTHING, ANYTHING, max_size=2),
         token_type=st.sampled_from(["default", "service", "batch"]),
     )
-    config = JwtConfig(jwks_url=draw(ANYTHING), bound_issuer=draw(ANYTHING), default_role=draw(st.none() | ANYTHING))
+    config = JwtConfig(
+        keys=JwksUrl(draw(ANYTHING)), bound_issuer=draw(ANYTHING), default_role=draw(st.none() | ANYTHING)
+    )
     return DesiredState(
         auth=AuthMount(path="jwt", config=config, description=draw(ANYTHING)),
         namespace=draw(st.sampled_from(["", "a", "a/b"])),
-        kv=draw(st.none() | st.builds(KvMount, path=st.just("kv"), version=st.sampled_from([1, 2]))),
+        kv_mounts=tuple(
+            draw(st.lists(st.builds(KvMount, path=st.just("kv"), version=st.sampled_from([1, 2])), max_size=1))
+        ),
         policies=tuple(
             draw(
                 st.lists(
@@ -142,7 +148,10 @@ def read_back(state: DesiredState) -> ActualState:
     return ActualState(
         auth_type="jwt",
         config={**state.auth.config.parameters(), "status": "valid", "jwks_pairs": []},
-        kv=state.kv and {"type": "kv", "options": {"version": str(state.kv.version)} if state.kv.version == 2 else {}},
+        kv={
+            (state.namespace, kv.path): {"type": "kv", "options": {"version": "2"} if kv.version == 2 else {}}
+            for kv in state.kv_mounts
+        },
         policies={policy.name: policy.text for policy in state.policies},
         roles={role.name: role_back(role) for role in state.roles},
     )
@@ -183,8 +192,8 @@ def test_what_belongs_to_somebody_else_is_a_conflict():
     actual = read_back(state)
     for other in (
         replace(actual, auth_type="userpass"),
-        replace(actual, kv={"type": "kv", "options": {}}),
-        replace(actual, kv={"type": "pki", "options": None}),
+        replace(actual, kv={("", KV_PATH): {"type": "kv", "options": {}}}),
+        replace(actual, kv={("", KV_PATH): {"type": "pki", "options": None}}),
         replace(actual, config={"oidc_discovery_url": "https://other.test", "bound_issuer": FACTS.issuer}),
         replace(actual, config={"jwks_url": "https://other.test/jwks", "bound_issuer": "https://other.test"}),
     ):
@@ -193,7 +202,7 @@ def test_what_belongs_to_somebody_else_is_a_conflict():
 
 
 def test_commands_are_quoted_and_their_json_is_what_is_asked_for():
-    config = JwtConfig(jwks_url="https://x/$(touch canary)", bound_issuer="`id`'\"")
+    config = JwtConfig(keys=JwksUrl("https://x/$(touch canary)"), bound_issuer="`id`'\"")
     auth = AuthMount(path="team's jwt", config=config, description="$HOME; rm -rf '")
     policy = Policy(name="p", text='# END\nEND\nEND_\npath "x" {}')
     script = as_bao_commands(replace(guide(FACTS), auth=auth, policies=(policy,), namespace="a b"), "/opt/b ao")

@@ -64,6 +64,14 @@ def _server_name(value: str) -> str:
     return value.lower()
 
 
+def _proxy(value: str) -> str:
+    address = _vault_address(value)
+    if urlsplit(address).scheme != "http" or urlsplit(address).path:
+        raise ValueError("must be a URL such as http://proxy.example.com:3128")
+    return address
+
+
+Proxy = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_proxy)]
 VaultAddress = Annotated[str, Field(min_length=1, max_length=2048), AfterValidator(_vault_address)]
 VaultPath = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_vault_path)]
 Namespace = Annotated[str, Field(max_length=255), AfterValidator(_namespace)]
@@ -136,6 +144,21 @@ class VaultOidc(Value):
         title="Server name",
         description="The name that the Vault's certificate must carry, if it is not the host of the address.",
         examples=["vault.internal.example.com"],
+    )
+    proxy: Proxy | None = Field(
+        default=None,
+        title="Proxy",
+        description="An HTTP proxy between the runner and the Vault. The runner takes none from its environment.",
+        examples=["http://proxy.example.com:3128"],
+    )
+    timeout_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=60,
+        strict=True,
+        title="Timeout",
+        description="Seconds that one request of the runner to the Vault may take.",
+        examples=[10],
     )
     export_token: bool = Field(
         default=True,

@@ -38,7 +38,7 @@ FILE_VARIABLES: Final = {
 NOT_ENDED: Final = "The Vault login did not end; its token, if there is one, lives until its TTL."
 
 
-_Key = tuple[str, Tls]
+_Key = tuple[str, Tls, float]
 
 
 class VaultPools:
@@ -58,9 +58,10 @@ class VaultPools:
 
     def take(self, credential: VaultOidc) -> VaultClient:
         """Give the Vault of this credential, seen from its namespace; to be given back when its session is over."""
-        key = clean_address(credential.address), tls_of(credential, self._ca_bundle)
+        tls, timeout = tls_of(credential, self._ca_bundle), float(credential.timeout_seconds)
+        key = clean_address(credential.address), tls, timeout
         with self._lock:
-            client = self._clients.pop(key, None) or VaultClient(key[0], tls=key[1])
+            client = self._clients.pop(key, None) or VaultClient(key[0], tls=tls, timeout=timeout)
             self._clients[key] = client  # at the end: it is the last one to be closed
             self._users[key] += 1
             return client.in_namespace(credential.namespace)
@@ -68,7 +69,7 @@ class VaultPools:
     def give_back(self, client: VaultClient) -> None:
         """Say that one user of this client is done with it."""
         with self._lock:
-            self._users -= Counter([(client.address, client.tls)])  # forgets it at zero
+            self._users -= Counter([(client.address, client.tls, client.timeout)])  # forgets it at zero
             idle = [key for key in self._clients if key not in self._users]
             for key in idle[: max(len(idle) - MOST_IDLE, 0)]:
                 self._clients.pop(key).close()
@@ -193,6 +194,7 @@ def tls_of(credential: VaultOidc, ca_bundle: Path | None) -> Tls:
         client_certificate=credential.client_certificate,
         client_key=credential.client_key,
         server_name=credential.server_name,
+        proxy=credential.proxy,
     )
 
 
@@ -229,6 +231,8 @@ def variables(credential: VaultOidc, session: VaultSession, written: Mapping[str
         given["VAULT_NAMESPACE"] = credential.reading_namespace
     if credential.server_name is not None:
         given["VAULT_TLS_SERVER_NAME"] = credential.server_name
+    if credential.proxy is not None:
+        given["VAULT_PROXY_ADDR"] = credential.proxy
     if credential.skip_child_token:
         given["TERRAFORM_VAULT_SKIP_CHILD_TOKEN"] = "true"  # noqa: S105 -- no token
     return given | {FILE_VARIABLES[name]: str(path) for name, path in written.items()}
