@@ -10,6 +10,7 @@ import pytest
 from runpass.errors import ConfigurationError
 from runpass.local.openbao import DevOpenBao
 from runpass.local.openbao_binary import OPENBAO_VERSION
+from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 
 
@@ -42,18 +43,33 @@ def openbao() -> Iterator[DevOpenBao]:
     server.stop()
 
 
+OTHER_VAULT = "VAULT_TEST_ADDR"
+"""A Vault that the tests of `tests/vault` use instead of their own OpenBao, with the root token VAULT_TEST_TOKEN.
+
+It must reach this machine, where the tests' issuers are; tests of OpenBao's own namespaces need a Vault that has them.
+"""
+
+
 @pytest.fixture(scope="session")
-def vault_root(openbao: DevOpenBao) -> Iterator[VaultClient]:
+def vault_root(request: pytest.FixtureRequest) -> Iterator[VaultClient]:
     """The operator: a client with the root token."""
-    with openbao.root() as client:
+    with _vault(request, root=True) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def vault(openbao: DevOpenBao) -> Iterator[VaultClient]:
+def vault(request: pytest.FixtureRequest) -> Iterator[VaultClient]:
     """A client without a token."""
-    with openbao.client() as client:
+    with _vault(request, root=False) as client:
         yield client
+
+
+def _vault(request: pytest.FixtureRequest, *, root: bool) -> VaultClient:
+    other = os.environ.get(OTHER_VAULT)
+    if other:
+        return VaultClient(other, token=Secret(os.environ["VAULT_TEST_TOKEN"]) if root else None)
+    openbao: DevOpenBao = request.getfixturevalue("openbao")
+    return openbao.root() if root else openbao.client()
 
 
 @pytest.fixture

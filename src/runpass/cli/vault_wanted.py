@@ -10,8 +10,6 @@ import typer
 
 from runpass.cli.vault_facts import Named, facts
 from runpass.errors import ConfigurationError, FieldError, InvalidInput
-from runpass.protocol.credentials.fields import TokenFormat
-from runpass.protocol.credentials.fields import audience as audience_of
 from runpass.vault.desired import KV_PATH
 
 if TYPE_CHECKING:
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from runpass.vault.desired import DesiredState
     from runpass.vault.key_sources import KeySource
 
+TokenFormat = Literal["v1", "v2", "credential"]
+"""That of `runpass.protocol.credentials`, which is too slow to load for a command line's help."""
 MAX_FILE = 262_144
 TIMEOUT = 10.0
 
@@ -97,6 +97,8 @@ class Wanted:
             found["project_ids"] = ()
         if self.audience is None:
             shared, credential_id = found["audience"], found["credential_id"]
+            from runpass.protocol.credentials import audience as audience_of
+
             found["audience"] = audience_of(self.token_format, "vault", shared=shared, credential_id=credential_id)
         state = guide(
             Guide(
