@@ -60,6 +60,18 @@ def print_deployment(found: Answer) -> None:
         "Finished": found.get("finishedAt"),
     }
     print_pairs({name: value for name, value in pairs.items() if value not in {None, ""}})
+    for check in refusal.get("checks", ()):
+        _print_check(check)
+
+
+def _print_check(check: Answer) -> None:
+    """Print one check that a Vault did not accept; what it expected is given only to those who manage credentials."""
+    typer.echo(f"\nNot accepted: {one_line(check['name'])}")
+    for name in ("expected", "received"):
+        if check.get(name):
+            typer.echo(f"  {name}: {one_line(check[name])}")
+    for number, line in enumerate((check.get("fix") or "").splitlines()):
+        typer.echo(f"  {'' if number else 'fix: '}{one_line(line)}")
 
 
 class LogPrinter:

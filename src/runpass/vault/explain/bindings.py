@@ -152,8 +152,9 @@ def _bind_fix(case: LoginCase, wanted: Mapping[str, Any], name: str, found: Any)
     if isinstance(found, Mapping):
         return "Bind a value inside it, by JSON pointer: /name/inner."
     value = int(found) if isinstance(found, Number) else found
-    command = write_role(case, bound_claims={**wanted, name: value})
-    return f"If runs with this value are meant to log in:\n{command}"
+    before, more = (item if isinstance(item, list) else [item] for item in (wanted[name], value))
+    command = write_role(case, bound_claims={**wanted, name: [*before, *more]})
+    return f"If runs with this value are meant to log in, too:\n{command}"
 
 
 def _templates(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Iterator[Check]:

@@ -92,7 +92,7 @@ def test_expected_and_received_stand_side_by_side_with_the_command_that_mends():
     assert json.loads(command[2]) == {
         "role_type": "jwt",
         "bound_claims_type": "string",
-        "bound_claims": {"organizationId": "o-1"},
+        "bound_claims": {"organizationId": ["o-2", "o-1"]},
     }
 
 
