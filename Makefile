@@ -54,8 +54,8 @@ check: lint types imports unit ## all that must be clean before a commit
 bench: $(STAMP) ## measure: a table and bench/results.json
 	$(BIN)/python -m bench
 
-fuzz: $(STAMP) ## property tests and schemathesis at length
-	$(BIN)/python -m pytest tests/unit tests/system/test_schemathesis.py -n 2 --hypothesis-profile=fuzz --timeout=7200
+fuzz: $(STAMP) ## property tests, logins against OpenBao, and schemathesis at length
+	$(BIN)/python -m pytest tests/unit tests/vault/explain tests/vault/setup/test_declarations.py tests/system/test_schemathesis.py -n 2 --hypothesis-profile=fuzz --timeout=7200
 
 openapi: $(STAMP) ## write openapi.json from the code
 	$(BIN)/runpass server --print-openapi > openapi.json

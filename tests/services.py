@@ -31,9 +31,32 @@ def openbao_version() -> str:
     return OPENBAO_VERSION
 
 
+class OtherVault:
+    """A Vault that somebody else runs, with what the tests ask of `DevOpenBao`.
+
+    It must reach this machine, where the tests' issuers are.
+    """
+
+    def __init__(self, address: str, root_token: Secret) -> None:
+        self.address = address
+        self.root_token = root_token
+
+    def root(self, *, namespace: str = "") -> VaultClient:
+        return VaultClient(self.address, namespace=namespace, token=self.root_token)
+
+    def client(self, token: Secret | None = None, *, namespace: str = "") -> VaultClient:
+        return VaultClient(self.address, namespace=namespace, token=token)
+
+
 @pytest.fixture(scope="session")
-def openbao() -> Iterator[DevOpenBao]:
-    """A dev OpenBao of this test process; tests share it, so each one uses names of its own (`unique`)."""
+def openbao() -> Iterator[DevOpenBao | OtherVault]:
+    """A dev OpenBao of this test process; tests share it, so each one uses names of its own (`unique`).
+
+    With `VAULT_TEST_ADDR` and `VAULT_TEST_TOKEN` (a root token) it is that Vault instead.
+    """
+    if other := os.environ.get("VAULT_TEST_ADDR"):
+        yield OtherVault(other, Secret(os.environ["VAULT_TEST_TOKEN"]))
+        return
     server = DevOpenBao()
     try:
         server.start()
@@ -43,33 +66,18 @@ def openbao() -> Iterator[DevOpenBao]:
     server.stop()
 
 
-OTHER_VAULT = "VAULT_TEST_ADDR"
-"""A Vault that the tests of `tests/vault` use instead of their own OpenBao, with the root token VAULT_TEST_TOKEN.
-
-It must reach this machine, where the tests' issuers are; tests of OpenBao's own namespaces need a Vault that has them.
-"""
-
-
 @pytest.fixture(scope="session")
-def vault_root(request: pytest.FixtureRequest) -> Iterator[VaultClient]:
+def vault_root(openbao: DevOpenBao) -> Iterator[VaultClient]:
     """The operator: a client with the root token."""
-    with _vault(request, root=True) as client:
+    with openbao.root() as client:
         yield client
 
 
 @pytest.fixture(scope="session")
-def vault(request: pytest.FixtureRequest) -> Iterator[VaultClient]:
+def vault(openbao: DevOpenBao) -> Iterator[VaultClient]:
     """A client without a token."""
-    with _vault(request, root=False) as client:
+    with openbao.client() as client:
         yield client
-
-
-def _vault(request: pytest.FixtureRequest, *, root: bool) -> VaultClient:
-    other = os.environ.get(OTHER_VAULT)
-    if other:
-        return VaultClient(other, token=Secret(os.environ["VAULT_TEST_TOKEN"]) if root else None)
-    openbao: DevOpenBao = request.getfixturevalue("openbao")
-    return openbao.root() if root else openbao.client()
 
 
 @pytest.fixture
