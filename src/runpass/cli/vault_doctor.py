@@ -28,6 +28,8 @@ Bundle = Annotated[Path | None, typer.Option(dir_okay=False, help="PEM file of a
 Certificate = Annotated[Path | None, typer.Option(dir_okay=False, help="Certificate (PEM) to show to the Vault.")]
 Key = Annotated[Path | None, typer.Option(dir_okay=False, help="Private key (PEM) of that certificate.")]
 ServerName = Annotated[str | None, typer.Option(help="Name in the Vault's certificate, if not the address's host.")]
+Proxy = Annotated[str | None, typer.Option(help="HTTP proxy to go through: http://host:port.")]
+Timeout = Annotated[float, typer.Option(min=0.1, max=60, help="Seconds that one answer may take.")]
 Credential = Annotated[
     str | None, typer.Option(help="Credential, by name or id: the server tells what its tokens say.")
 ]
@@ -54,6 +56,8 @@ def doctor(  # noqa: PLR0913 -- one parameter for each option
     client_certificate_file: Certificate = None,
     client_key_file: Key = None,
     server_name: ServerName = None,
+    proxy: Proxy = None,
+    timeout: Timeout = 5.0,
     credential: Credential = None,
     token_file: IdentityToken = None,
     expired_token_file: ExpiredToken = None,
@@ -62,7 +66,7 @@ def doctor(  # noqa: PLR0913 -- one parameter for each option
 ) -> None:
     """Check the way to a Vault, its auth method and its secrets; prints no value. Exit code 1: a check failed."""
     from runpass.vault.doctor.diagnosis import diagnose
-    from runpass.vault.doctor.model import DoctorTarget, Knowledge, ProbeTokens, Verdict
+    from runpass.vault.doctor.model import DoctorTarget, Knowledge, Limits, ProbeTokens, Verdict
     from runpass.vault.transport import Tls
 
     # SECURITY: no token is taken from the environment: this one goes to an address that may come from somebody else.
@@ -78,6 +82,7 @@ def doctor(  # noqa: PLR0913 -- one parameter for each option
             client_certificate=_text(client_certificate_file, "client certificate"),
             client_key=_secret(client_key_file, "client key"),
             server_name=server_name,
+            proxy=proxy,
         ),
     )
     tokens = ProbeTokens(
@@ -87,7 +92,8 @@ def doctor(  # noqa: PLR0913 -- one parameter for each option
         operator_token=_token(operator_token_file, "Vault token"),
         expected=None if credential is None else _expected(credential),
     )
-    results = _printed(diagnose(target, tokens, knowledge=knowledge), as_json=as_json)
+    limits = Limits(request_seconds=timeout)
+    results = _printed(diagnose(target, tokens, knowledge=knowledge, limits=limits), as_json=as_json)
     if any(item.verdict is Verdict.FAILED for item in results):
         raise typer.Exit(FOUND)
 

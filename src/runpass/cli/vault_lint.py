@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runpass.cli.exits import FOUND
-from runpass.cli.operator_token import operator_token
+from runpass.cli.grouped import grouped
 from runpass.cli.options import AsJson
 from runpass.cli.output import print_json, say
 from runpass.cli.terminal import one_line
+from runpass.cli.vault_reach import Reach, reach
 from runpass.errors import ConfigurationError, FieldError, InvalidInput
 
 if TYPE_CHECKING:
@@ -21,18 +22,13 @@ if TYPE_CHECKING:
 MAX_FILE = 1_048_576
 
 
+@grouped(reach=reach)
 def lint(  # noqa: PLR0913 -- one parameter for each option
     *,
-    address: Annotated[str | None, typer.Option(help="Where the Vault answers; not needed with --role-file.")] = None,
+    reach: Reach,
     mount: Annotated[str, typer.Option(help="Path of the JWT auth method, without auth/.")] = "jwt",
     role: Annotated[str | None, typer.Option(help="Role to look at; without, all of them.")] = None,
     namespace: Annotated[str, typer.Option(help="Namespace; empty: the root namespace.")] = "",
-    ca_bundle: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="PEM file of authorities for the Vault.")
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="File with the operator's token. Else BAO_TOKEN or VAULT_TOKEN.")
-    ] = None,
     role_file: Annotated[
         Path | None, typer.Option(dir_okay=False, help="A role as JSON, as a read gives it; then no Vault is asked.")
     ] = None,
@@ -52,35 +48,25 @@ def lint(  # noqa: PLR0913 -- one parameter for each option
 
     offline = {"--role-file": role_file, "--config-file": config_file, "--tuning-file": tuning_file}
     if any(offline.values()):
-        if address is not None:
+        if reach.address is not None:
             raise InvalidInput.of("--address", "is not used with files")
         reading = _from_files(offline, policy_file or (), mount=mount, role=role or "", namespace=namespace)
     else:
-        reading = _from_vault(address, mount, role, namespace=namespace, ca_bundle=ca_bundle, token_file=token_file)
+        reading = _from_vault(reach, mount, role, namespace=namespace)
     findings = look(reading.facts)
     _print(findings, reading.unread, as_json=as_json)
     if any(finding.is_serious for finding in findings):
         raise typer.Exit(FOUND)
 
 
-def _from_vault(
-    address: str | None,
-    mount: str,
-    role: str | None,
-    *,
-    namespace: str,
-    ca_bundle: Path | None,
-    token_file: Path | None,
-) -> "Reading":
-    from runpass.vault.client import VaultClient
+def _from_vault(reach: Reach, mount: str, role: str | None, *, namespace: str) -> "Reading":
     from runpass.vault.lint.reading import read_facts
 
-    if address is None:
+    if reach.address is None:
         missing = (FieldError("--address", "is required"),)
         raise InvalidInput("--address is required", missing, hint="or name a --role-file")
-    token = operator_token(token_file)
-    with VaultClient(address, namespace=namespace, token=token, ca_bundle=ca_bundle) as client:
-        return read_facts(client, mount, role)
+    with reach.open() as client:
+        return read_facts(client.in_namespace(namespace), mount, role)
 
 
 def _from_files(
