@@ -400,3 +400,13 @@ def test_the_migration_chains_the_events_that_are_there(empty_url: str, tmp_path
         tx.exec_driver_sql("DELETE FROM audit_events")
     assert report(database).events == 1401
     database.close()
+
+
+def test_an_organization_whose_whole_chain_was_removed_is_found(tenant: Tenant, world: World):
+    """Nothing of the trail speaks of it any more; the organization does."""
+    with by_its_owner(world.database) as tx:
+        for table in (audit_events, audit_heads):
+            tx.execute(delete(table).where(table.c.chain == tenant.id))
+    (found,) = [item for item in verify(world.database) if item.chain == tenant.id]
+    assert found.fault is not None
+    assert (found.fault.seq, "whole chain" in found.fault.what) == (1, True)

@@ -1,6 +1,9 @@
 """Connection tests in the server: who may ask, who may make them, and what is handed out for them."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from threading import Barrier
 from typing import Any
 
 import jwt
@@ -15,6 +18,7 @@ from runpass.protocol.vault_tasks import Checked, ConnectionTest, TestReport, Ve
 from runpass.secret import Secret
 from runpass.server.credentials.store import delete_assignment
 from runpass.server.db.schema.audit import audit_events
+from runpass.server.deployments.run_leases import take
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
@@ -170,3 +174,25 @@ def test_one_organization_asks_for_so_many_tests_and_not_more(tenant: Tenant, wo
         tenant.connection_test(credential, project)
     world.clock.advance(RECENT + timedelta(seconds=1))
     tenant.connection_test(credential, project)
+
+
+def test_an_unisolated_runner_that_takes_a_run_and_a_test_at_once_serves_one_project(
+    tenant: Tenant, world: World, rules: TestRules
+):
+    one, other, credential = tenant.project("one"), tenant.project("other"), tenant.credential()
+    tenant.assign(credential, other)
+    template = tenant.template(one)
+    for number in range(8):
+        runner = tenant.runner(Isolation.NONE)
+        tenant.queue(tenant.environment(one, template, f"environment-{number}"))
+        tenant.connection_test(credential, other)
+        together = Barrier(2)
+
+        def wait_and(take: Callable[[], Any], together: Barrier = together) -> Any:
+            together.wait()
+            return take()
+
+        with ThreadPoolExecutor(2) as pool:
+            run = pool.submit(wait_and, lambda runner=runner: take(world.rules, runner))
+            test = pool.submit(wait_and, lambda runner=runner: take_test(rules, runner))
+        assert (run.result() is None) != (test.result() is None)

@@ -7,11 +7,12 @@ import pytest
 from factories import Tenant, World, holder
 from runpass.errors import Conflict
 from runpass.protocol.credentials import CredentialKind, parse
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome, Report
+from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome, Report, Step, StepStatus
 from runpass.protocol.run_lease import Phase, RunLease
 from runpass.server.deployments import log_store, store
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
 from runpass.server.deployments.queue import Queueing, queue_deployment
+from runpass.server.deployments.reporting import MOST_STEPS
 from runpass.server.deployments.run_leases import LeaseRules, finish, save_report, take
 from runpass.server.runners.model import Runner
 from runpass.server.templates import store as template_store
@@ -178,6 +179,25 @@ def test_a_log_ends_with_a_line_that_says_so_where_it_may_not_grow_any_more(tena
     finish(rules, holder(runner, lease), Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS))
     with world.database.read() as tx:
         assert log_store.usage(tx, tenant.id) == deployment_now(tenant, queued).log_bytes >= 1000
+
+
+def test_a_runner_that_makes_up_steps_fills_no_database_with_them(tenant: Tenant, world: World):
+    _, environment = tenant.somewhere_to_deploy()
+    runner, queued = tenant.runner(), tenant.queue(environment)
+    lease = take(world.rules, runner)
+    assert lease is not None
+
+    def report(*numbers: int, status: StepStatus = StepStatus.IN_PROGRESS) -> None:
+        steps = tuple(Step(name=f"step-{number}", order=1, status=status) for number in numbers)
+        save_report(world.rules, holder(runner, lease), Report(fencing_token=lease.fencing_token, steps=steps))
+
+    report(*range(MOST_STEPS - 2))
+    report(*range(MOST_STEPS - 4, MOST_STEPS + 4))
+    report(0, MOST_STEPS, MOST_STEPS + 1, status=StepStatus.SUCCESS)
+    with world.database.read() as tx:
+        kept = {step.name: step.status for step in log_store.list_steps(tx, queued.id)}
+    assert set(kept) == {f"step-{number}" for number in range(MOST_STEPS)}
+    assert kept["step-0"] is StepStatus.SUCCESS
 
 
 def test_nothing_more_is_queued_where_the_organizations_logs_are_full(tenant: Tenant, world: World):

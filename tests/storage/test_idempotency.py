@@ -1,5 +1,6 @@
 """`Idempotency-Key`: the same request twice is done once, also when both come at once, on both databases."""
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -11,6 +12,7 @@ from sqlalchemy import func, select
 from factories import MovingClock, Tenant, World
 from management_api import ManagementApi
 from runpass.server.access.permissions import ProjectRole
+from runpass.server.db.encryption import Cipher
 from runpass.server.db.schema.deployments import deployments, idempotency_keys
 from runpass.server.db.schema.tenancy import environments
 from runpass.server.environments.idempotency import KEPT
@@ -158,3 +160,19 @@ def test_keys_are_forgotten_after_a_day(
     with world.database.write() as tx:
         assert prune_keys(tx, clock.now() - KEPT, limit=10) == 1
         assert list(tx.execute(select(idempotency_keys.c.key)).scalars()) == ["new"]
+
+
+def test_what_is_kept_of_a_request_gives_no_guess_at_its_secrets(
+    api: ManagementApi, world: World, project: Project, template: Template
+):
+    """Whoever has the database and no master key could else try short secrets until the fingerprint fits."""
+    secret = [{"name": "PIN", "value": "4711", "isSensitive": True}]
+    body = wanted(project, template, configurationChanges=secret)
+    sent = api.answer("POST", "/environments", body, status=201, idempotency_key="k").request
+    with world.database.read() as tx:
+        kept = bytes(tx.execute(select(idempotency_keys.c.fingerprint)).scalar_one())
+    parts = (b"POST", b"/environments", sent.content)
+    guessed = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+    assert b"4711" in sent.content
+    assert kept == world.cipher.fingerprint(*parts)
+    assert kept not in {guessed, Cipher(bytes(32)).fingerprint(*parts)}

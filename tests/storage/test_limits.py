@@ -8,14 +8,14 @@ from runpass.errors import Conflict, InvalidInput
 from runpass.ids import EnvironmentId, new_id
 from runpass.server.db.schema.variables import variables
 from runpass.server.deployments import store
-from runpass.server.deployments.handing import MAX_VARIABLE_BYTES, MAX_VARIABLES_BYTES
 from runpass.server.deployments.model import DeploymentStatus
+from runpass.server.deployments.references import MAX_VARIABLE_BYTES, MAX_VARIABLES_BYTES
 from runpass.server.deployments.run_leases import take
 from runpass.server.deployments.store import latest_deployments, latest_query
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.tree_store import delete_project
-from runpass.server.variables.model import VariableScope
-from runpass.server.variables.saving import MOST_VARIABLES
+from runpass.server.variables.model import Details, ValueSchema, VariableScope
+from runpass.server.variables.saving import MOST_CHARACTERS, MOST_VARIABLES
 
 CLEAR = "http://vault.example.com:8200"
 
@@ -43,6 +43,30 @@ def test_a_place_has_so_many_variables_and_no_more(tenant: Tenant, world: World)
     changed = tenant.variable(VariableScope.PROJECT, project.id, "NAME", "another")
     assert (changed.id, changed.value.reveal()) == (first.id, "another")
     tenant.variable(VariableScope.GLOBAL, tenant.id, "ONE_MORE", "value")
+
+
+@pytest.mark.parametrize("what", ["values", "sensitive values", "descriptions", "allowed values"])
+def test_a_place_has_so_much_in_its_variables_and_no_more(tenant: Tenant, what: str):
+    project, large = tenant.project(), "x" * 65_536
+    details = {
+        "descriptions": Details(description=large),
+        "allowed values": Details(value_schema=ValueSchema(enum=("x", large))),
+    }.get(what, Details())
+
+    def save(name: str) -> None:
+        value = large if "values" in what and details == Details() else "x"
+        more = {"is_sensitive": what == "sensitive values", "details": details}
+        tenant.variable(VariableScope.PROJECT, project.id, name, value, **more)
+
+    fitting = MOST_CHARACTERS // 65_536 - 1
+    for number in range(fitting):
+        save(f"N{number}")
+    save("N0")
+    with pytest.raises(InvalidInput, match="characters together") as error:
+        save("ONE_MORE")
+    assert "xxx" not in error.value.message
+    tenant.variable(VariableScope.PROJECT, project.id, "N1", "")
+    tenant.variable(VariableScope.GLOBAL, tenant.id, "ONE_MORE", large)
 
 
 def test_a_variable_that_no_program_could_be_started_with_is_refused_when_queued(tenant: Tenant):

@@ -63,7 +63,7 @@ def body(tenant: Tenant, scope: str, place: object, value: str, **more: Any) -> 
 def hidden(tenant: Tenant) -> Environment:
     """An environment with outputs, in a project that the callers here may not see."""
     environment = somewhere(tenant, "hidden")
-    deployed(tenant, environment, url="https://web.example.com", password="hunter2")  # noqa: S106
+    deployed(tenant, environment, url="https://web.example.com", password="hunter2")
     return environment
 
 
@@ -127,3 +127,13 @@ def test_many_variables_of_one_large_output_are_refused_before_all_are_put_toget
         tenant.variable(VariableScope.ENVIRONMENT, target.id, f"LARGE_{number}", value, details=OF_OUTPUT)
     _, peak = measured(tenant, target)
     assert peak < 20 * MIB
+
+
+def test_a_variable_that_may_not_be_seen_is_as_unknown_as_one_that_is_not_there(
+    api: ManagementApi, tenant: Tenant, project: Project, hidden: Environment
+):
+    deployer = api.of(tenant, {project.id: ProjectRole.DEPLOYER})
+    there = tenant.variable(VariableScope.ENVIRONMENT, hidden.id, "NAME", "value").id
+    for method in ("GET", "DELETE"):
+        seen, absent = (deployer.call(method, f"/configuration/{item}", status=404) for item in (there, new_id()))
+        assert seen["message"] == absent["message"]

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import text
 
 from runpass.secret import Secret
-from runpass.server.access.api_keys import NewApiKey
+from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
+from runpass.server.access.permissions import OrganizationRole
 from runpass.server.trail.verifying import verify
 from surface_asks import asks
 from surface_scene import Server, basic
@@ -31,8 +32,16 @@ def until(found: Callable[[], Any]) -> Any:
     raise AssertionError("it did not come")
 
 
+def a_user(server: Server) -> NewApiKey:
+    """A key that may do nothing, and that nothing was refused to yet."""
+    tenant = server.ours.tenant
+    with tenant.world.database.write() as tx:
+        wanted = KeyRequest(tenant.id, "new", OrganizationRole.USER, {})
+        return create_api_key(tx, wanted, by="test", clock=tenant.world.clock)
+
+
 def test_who_was_not_allowed_what_is_recorded_with_the_request(server: Server):
-    user, organization = server.ours.callers["User"], str(server.ours.tenant.id)
+    user, organization = a_user(server), str(server.ours.tenant.id)
     key = server.ours.ids["key"]
     for method, path in (("GET", f"/api/api-keys?organizationId={organization}"), ("DELETE", f"/api/api-keys/{key}")):
         refused = server.client.request(method, path, headers=basic(user))
@@ -43,6 +52,18 @@ def test_who_was_not_allowed_what_is_recorded_with_the_request(server: Server):
         template = path.partition("?")[0].replace(str(key), "{key_id}")
         assert newest["detail"] == {"route": f"{method} {template}", "permission": "MANAGE_API_KEYS"}
         assert newest["organizationId"] == organization
+
+
+def test_the_same_refusal_is_recorded_once_a_minute_for_each_key_and_route(server: Server):
+    one, other, organization = a_user(server), a_user(server), server.ours.tenant.id
+    for user in (one, other):
+        for path in ("api-keys", "runners", "audit-events"):
+            for _ in range(3):
+                refused = server.client.get(f"/api/{path}?organizationId={organization}", headers=basic(user))
+                assert refused.status_code == 403
+    for user in (one, other):
+        told = [item["detail"]["route"] for item in trail(server, action="access.denied", subjectId=str(user.key.id))]
+        assert sorted(told) == ["GET /api/api-keys", "GET /api/audit-events", "GET /api/runners"]
 
 
 def test_a_wrong_secret_of_a_key_is_recorded_once_a_minute_and_an_unknown_key_never(server: Server):

@@ -86,10 +86,19 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
             "api_key",
             str(key.id),
             key.organization_id,
-            {"name": key.name, "organizationRole": key.organization_role.value},
+            {"name": key.name, "organizationRole": key.organization_role.value, **_told(key.project_roles)},
         ),
     )
     return NewApiKey(key, secret)
+
+
+def _told(roles: Mapping[ProjectId, ProjectRole]) -> dict[str, str]:
+    """Give what the audit trail tells of roles on projects: for each role the projects, by id."""
+    return {
+        f"projects{role.value}": " ".join(sorted(str(project) for project, held in roles.items() if held is role))
+        for role in ProjectRole
+        if role in roles.values()
+    }
 
 
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> None:

@@ -49,16 +49,19 @@ class Refusals:
             self.note(event)
 
     def denied(self, actor: Actor, request: Request, error: Exception) -> None:
-        """Record that a known caller was not allowed something."""
+        """Record that a known caller was not allowed something, at most once a minute for each route.
+
+        SECURITY: else every key, even one that may do nothing, could fill the trail and take the database's turns.
+        """
         route = f"{request.method} {route_template(request.scope)}"
         detail = {"route": route[:255]}
         if isinstance(error, Denied):
             detail["permission"] = error.permission.value
         organization = actor.organization_id
         subject = str(actor.key_id)
-        self.note(
-            AuditEvent(self._clock.now(), actor.audit_name, "access.denied", "api_key", subject, organization, detail)
-        )
+        at, by = self._clock.now(), actor.audit_name
+        event = AuditEvent(at, by, "access.denied", "api_key", subject, organization, detail)
+        self.note_seldom(event, " ".join((by, *detail.values())))
 
     def wrong_secret(self, key: ApiKey) -> None:
         """Record, a little later, that somebody named this key without knowing its secret.

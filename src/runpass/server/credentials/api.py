@@ -9,7 +9,7 @@ from pydantic import ConfigDict, ValidationInfo, field_validator, model_validato
 
 from runpass.errors import Conflict, InvalidInput, NotFound
 from runpass.ids import AssignmentId, CredentialId, ProjectId, new_id
-from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind, RecordedRole
+from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind, RecordedRole, VaultOidc
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
@@ -143,7 +143,7 @@ def create(
             updated_at=now,
         )
         store.insert_credential(tx, credential)
-        record(tx, _event(credential, caller, "credential.created", now))
+        record(tx, _event(credential, caller, "credential.created", now, _told(body.value)))
     tell_tag(response, credential.updated_at)
     return _answer(credential)
 
@@ -169,7 +169,7 @@ def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
             raise InvalidInput.of("type", "the type of a credential cannot be changed")
         check_clear_text(body.value, own_organization(tx, caller))
         store.change_value(tx, seen, seal(cipher, seen.id, seen.organization_id, body.value), now)
-        record(tx, _event(seen, caller, "credential.changed", now))
+        record(tx, _event(seen, caller, "credential.changed", now, _told(body.value)))
         changed = _manageable(tx, caller, credential_id)
     tell_tag(response, changed.updated_at)
     return _answer(changed)
@@ -279,6 +279,11 @@ def _assigned(
     if found is None:
         raise Conflict("the assignment was taken away at the same moment", hint="repeat the request")
     return found
+
+
+def _told(value: Credential) -> dict[str, str]:
+    """Give what the audit trail tells of a value: whereto login tokens go, and as which role."""
+    return {"address": value.address, "role": value.role_name} if isinstance(value, VaultOidc) else {}
 
 
 def _event(

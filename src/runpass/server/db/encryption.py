@@ -49,6 +49,7 @@ class Cipher:
         if len(master_key) != KEY_BYTES:
             raise ConfigurationError(f"the master key must be {KEY_BYTES} bytes", hint="runpass server makes one")
         self._aead = AESGCM(hmac.digest(master_key, b"runpass column encryption", "sha256"))
+        self._fingerprint_key = hmac.digest(master_key, b"runpass fingerprints", "sha256")
         self._key_id = hashlib.sha256(b"runpass key id" + master_key).digest()[:_KEY_ID_BYTES]
 
     @property
@@ -61,6 +62,13 @@ class Cipher:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._aead.encrypt(nonce, value, place.associated_data(self._key_id))
         return _FORMAT + self._key_id + nonce + sealed
+
+    def fingerprint(self, *parts: bytes) -> bytes:
+        """Give 32 bytes that tell these parts from all others, and nothing of them to whoever lacks the master key."""
+        found = hmac.new(self._fingerprint_key, digestmod="sha256")
+        for part in parts:
+            found.update(len(part).to_bytes(8, "big") + part)
+        return found.digest()
 
     def unseal(self, stored: bytes, place: Place) -> bytes:
         """Give the value back. Raises `CorruptColumn` that names the place, never the content."""

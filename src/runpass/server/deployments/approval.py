@@ -102,6 +102,7 @@ def _at_planned_commit(tx: Transaction, deployment: Deployment, inputs: Inputs) 
     commit = planned_commit(tx, deployment.id)
     if commit is None:  # SECURITY: fail closed, or something else could be applied than was looked at
         raise Conflict("it is not known which commit was planned", hint="cancel this deployment and deploy again")
-    pinned = checkout_of(deployment.repository, commit)
+    # SECURITY: the repository of the sealed inputs, not that of the column beside them, which is for answers.
+    pinned = checkout_of(inputs.run.repository or "", commit)
     commands = tuple(pinned if command.step == CHECKOUT_STEP else command for command in inputs.commands)
     return inputs.model_copy(update={"commands": commands})

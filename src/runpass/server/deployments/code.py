@@ -73,7 +73,8 @@ def _deployed(tx: Transaction, cipher: Cipher, environment: Environment) -> _Own
     template = get_template(tx, last.organization_id, last.template_id) if last else None
     if last is None or template is None:
         return None
-    return _Own(template, inputs_of(tx, cipher, last).run.revision or "", last.repository)
+    run = inputs_of(tx, cipher, last).run  # SECURITY: sealed, as the columns that are for answers are not
+    return _Own(template, run.revision or "", run.repository or "")
 
 
 def _template_id(environment: Environment, wanted: DeployRequest) -> TemplateId | None:

@@ -8,7 +8,12 @@ from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.server.access.actors import Actor
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments.references import with_outputs
+from runpass.server.deployments.references import (
+    MAX_VARIABLE_BYTES,
+    MAX_VARIABLES_BYTES,
+    TOO_LARGE_TOGETHER,
+    with_outputs,
+)
 from runpass.server.issuer.claims import MAX_CLAIM
 from runpass.server.tenancy.model import Project
 from runpass.server.variables.handing import check_required, for_commands
@@ -20,11 +25,6 @@ OIDC_TAG = "ENV0_OIDC_TAG"
 """SECURITY: becomes the claim `env0Tag`, so it is read only from places that an admin decides."""
 
 _TAG = (OIDC_TAG, ENVIRONMENT_VARIABLE)
-
-MAX_VARIABLE_BYTES = 131_072
-"""Linux starts no program with a longer `NAME=value`, the NUL behind it counted (`MAX_ARG_STRLEN`)."""
-
-MAX_VARIABLES_BYTES = 1_048_576
 
 
 def handed(
@@ -54,7 +54,7 @@ def _fitting(variables: tuple[Variable, ...]) -> tuple[Variable, ...]:
             )
         total += size
     if total > MAX_VARIABLES_BYTES:
-        raise InvalidInput(f"the variables of this environment are longer than {MAX_VARIABLES_BYTES} bytes together")
+        raise InvalidInput(TOO_LARGE_TOGETHER)
     return variables
 
 

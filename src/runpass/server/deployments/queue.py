@@ -59,13 +59,16 @@ def queue_deployment(
 
     Raises `InvalidInput` for a template that this project may not run and for variables that no program could be
     started with, `Forbidden` for what the actor may not ask for, `Conflict` for an archived environment or project,
-    for logs beyond the organization's quota and for a credential that the policy forbids by now.
+    for logs beyond the organization's quota, for a destruction and for a credential that a policy forbids.
     """
     organization = own_organization(tx, how.actor)
     _check_usable(tx, how, environment, project)
     code = code_of(tx, how.cipher, environment, project, wanted)
     check_starter(how.actor, project.scope, wanted.kind, code.departs)
     policy = policy_at(tx, organization, project)
+    if wanted.kind is DeploymentType.DESTROY and policy.destroy_disabled:
+        # SECURITY: here, because this is what every way to a destruction goes through.
+        raise Conflict("a policy of the project forbids to destroy its environments")
     grounds = Grounds(
         environment_requires=environment.requires_approval,
         policy_requires=policy.requires_approval,

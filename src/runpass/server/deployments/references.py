@@ -20,9 +20,20 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments.outputs import environment_outputs
 from runpass.server.tenancy.lookup import environment_for
 from runpass.server.variables.model import ConfigurationVariable, ValueFormat
-from runpass.server.variables.output_references import OutputReference, find_references, substitute
+from runpass.server.variables.output_references import (
+    OutputReference,
+    find_references,
+    substitute,
+    substituted_length,
+)
 
 _SECRET_REFERENCE = "${vault:"  # noqa: S105 -- how a reference begins
+
+MAX_VARIABLE_BYTES = 131_072
+"""Linux starts no program with a longer `NAME=value`, the NUL behind it counted (`MAX_ARG_STRLEN`)."""
+
+MAX_VARIABLES_BYTES = 1_048_576
+TOO_LARGE_TOGETHER = f"the variables of this environment are longer than {MAX_VARIABLES_BYTES} bytes together"
 
 
 def with_outputs(
@@ -30,15 +41,24 @@ def with_outputs(
 ) -> list[ConfigurationVariable]:
     """Give the variables with every reference resolved; one that got a sensitive output is sensitive itself.
 
-    Raises `InvalidInput` that names every variable which cannot be resolved.
+    Raises `InvalidInput` that names every variable which cannot be resolved, or for more than a run could be given.
+
+    SECURITY: nothing is put together that would be refused for its length: a few references, repeated in many
+    variables, would else fill the memory of the server.
     """
     outputs = _Outputs(tx, cipher, starter)
-    resolved, errors = [], []
+    resolved: list[ConfigurationVariable] = []
+    errors: list[FieldError] = []
+    total = 0
     for variable in variables:
         try:
             resolved.append(_resolved(variable, outputs))
         except _Unresolvable as error:
             errors.append(FieldError(variable.name, str(error)))
+            continue
+        total += len(resolved[-1].value.reveal())
+        if total > MAX_VARIABLES_BYTES:
+            raise InvalidInput(TOO_LARGE_TOGETHER)
     if errors:
         raise InvalidInput(summary(errors, len(errors)), tuple(errors))
     return resolved
@@ -56,6 +76,7 @@ class _Outputs:
     cipher: Cipher
     starter: Actor
     read: dict[UUID, Mapping[str, Output]] = field(default_factory=dict)
+    texts: dict[OutputReference, Secret] = field(default_factory=dict)
 
     def of(self, environment_id: UUID) -> Mapping[str, Output]:
         """Give an environment's outputs; none for one that is not there or not to be seen."""
@@ -81,7 +102,12 @@ def _resolved(variable: ConfigurationVariable, outputs: _Outputs) -> Configurati
     if not references:
         return variable
     found = {reference: _find(reference, outputs) for reference in references}
-    texts = {reference: Secret(output.text) for reference, output in found.items()}
+    texts = outputs.texts
+    for reference, output in found.items():
+        if reference not in texts:
+            texts[reference] = Secret(output.text)
+    if substituted_length(written, texts) > MAX_VARIABLE_BYTES:
+        raise _Unresolvable(f"would be longer than {MAX_VARIABLE_BYTES} bytes with the outputs that it refers to")
     value = substitute(written, texts, is_output=is_output)
     if value.reveal().count(_SECRET_REFERENCE) != written.count(_SECRET_REFERENCE):
         # SECURITY: whoever decides that environment's outputs must not choose what this run reads from its Vault.

@@ -15,6 +15,9 @@ from runpass.server.templates.steps import CHECKOUT_STEP, told_commit
 PLAN_PREFIX = "plan:"
 """Of the steps of a plan that somebody is to approve: the lease after it has steps of the same names."""
 
+MOST_STEPS = 1_000
+"""Steps of one deployment. A run has a few hundred at most; beyond that a runner makes them up."""
+
 _MAX_NAME = 128
 _MAX_ORDER = 2_147_483_647
 
@@ -49,9 +52,20 @@ def keep_report(tx: Transaction, deployment: Deployment, report: Report, max_log
     if report.steps:
         earlier = _earlier_steps(tx, deployment)
         steps = [_kept(step, deployment.phase, earlier) for step in report.steps]
-        log_store.save_steps(tx, deployment.organization_id, deployment.id, steps)
+        log_store.save_steps(tx, deployment.organization_id, deployment.id, _with_room(tx, deployment, steps))
     if report.events:
         _keep_events(tx, deployment, report.events, max_log_bytes)
+
+
+def _with_room(tx: Transaction, deployment: Deployment, steps: Sequence[Step]) -> Sequence[Step]:
+    """Give the steps that are known already, and of new ones as many as there is room for."""
+    room = MOST_STEPS - log_store.count_steps(tx, deployment.id, "")
+    if len(steps) <= room:
+        return steps
+    known = {step.name for step in log_store.list_steps(tx, deployment.id)}
+    new = list(dict.fromkeys(step.name for step in steps if step.name not in known))
+    fitting = known | set(new[: max(room, 0)])
+    return [step for step in steps if step.name in fitting]
 
 
 def _keep_events(tx: Transaction, deployment: Deployment, reported: Sequence[LogEvent], limit: int) -> None:

@@ -10,7 +10,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments.code import runnable_template
 from runpass.server.deployments.dependencies import Desk
 from runpass.server.deployments.model import Deployment
-from runpass.server.environments.deploying import lifespan_for
+from runpass.server.environments.deploying import lifespan_for, note_ttl
 from runpass.server.environments.holding import Held, cancel_all, check_idle, hold_environment, lock, note
 from runpass.server.environments.lifespans import Ttl, as_asked, longest, outlives
 from runpass.server.environments.requests import ChangeEnvironment, MoveEnvironment
@@ -41,7 +41,7 @@ def change(tx: Transaction, desk: Desk, held: Held, body: ChangeEnvironment) -> 
     if values:
         now = desk.clock.now()
         environment_store.change_environment(tx, environment, values, now)
-        note(tx, environment, action, by=desk.caller.audit_name, now=now)
+        note(tx, environment, action, by=desk.caller.audit_name, now=now, detail=_told(environment, decided))
     return cancelled
 
 
@@ -51,6 +51,12 @@ def _check_settings(desk: Desk, held: Held, decided: dict[str, Any]) -> None:
     if held.environment.requires_approval and decided.get("requires_approval") is False:
         # SECURITY: who may not approve a plan must not be able to do without.
         desk.caller.require(Permission.RUN_APPLY, held.project.scope)
+
+
+def _told(environment: Environment, decided: dict[str, Any]) -> dict[str, str]:
+    """Give what the audit trail tells of new settings: whether approval was asked for, if that is another answer."""
+    wanted = decided.get("requires_approval", environment.requires_approval)
+    return {} if wanted == environment.requires_approval else {"requiresApproval": str(wanted).lower()}
 
 
 def _archive(tx: Transaction, desk: Desk, held: Held, *, archived: bool) -> list[Deployment]:
@@ -89,8 +95,7 @@ def change_ttl(tx: Transaction, desk: Desk, held: Held, ttl: Ttl) -> None:
     end = lifespan_for(tx, desk.caller, held.project, ttl, now, where="")
     values = {"lifespan_end_at": end, "settings": {**environment.settings, **as_asked(ttl)}}
     environment_store.change_environment(tx, environment, values, now)
-    detail = {"lifespanEndAt": "" if end is None else end.isoformat()}
-    note(tx, environment, "ttl_changed", by=desk.caller.audit_name, now=now, detail=detail)
+    note_ttl(tx, environment, end, by=desk.caller.audit_name, now=now)
 
 
 def move(tx: Transaction, desk: Desk, environment_id: UUID, body: MoveEnvironment) -> Environment:

@@ -11,12 +11,13 @@ from runpass.server.deployments import store
 from runpass.server.deployments.dependencies import Desk
 from runpass.server.deployments.model import Deployment, DeploymentType, DeployRequest
 from runpass.server.deployments.queue import Queueing, queue_deployment
-from runpass.server.environments.holding import Held
+from runpass.server.environments.holding import Held, note
 from runpass.server.environments.lifespans import Ttl, as_asked, lifespan_end
 from runpass.server.environments.requests import Deploy
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import own_organization, policy_at
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
+from runpass.server.variables.referring import check_references
 from runpass.server.variables.requests import Changes
 from runpass.server.variables.saving import apply_changes
 
@@ -27,7 +28,7 @@ def deploy(tx: Transaction, desk: Desk, held: Held, body: Deploy) -> Deployment:
     if environment.is_archived and body.kind is not DeploymentType.DESTROY:
         raise Conflict("the environment is archived", hint="unarchive it first")
     if body.kind is DeploymentType.DESTROY:
-        check_destroyable(tx, desk.caller, held)
+        check_something_left(held.environment)
     changed = save_changes(tx, desk, held, body.configuration_changes, where="configurationChanges")
     values = _decided(tx, desk, held, body.ttl)
     wanted = body.wanted(changed_variables=changed)
@@ -38,23 +39,24 @@ def deploy(tx: Transaction, desk: Desk, held: Held, body: Deploy) -> Deployment:
         values["template_id"] = queued.template_id
     if values:
         environment_store.update_environment(tx, environment.id, values, desk.clock.now())
+    if body.ttl is not None:
+        note_ttl(tx, environment, values["lifespan_end_at"], by=desk.caller.audit_name, now=desk.clock.now())
     return queued
+
+
+def note_ttl(tx: Transaction, environment: Environment, end: object, *, by: str, now: datetime) -> None:
+    """Write into the audit trail that somebody decided when an environment ends."""
+    told = end.isoformat() if isinstance(end, datetime) else ""
+    note(tx, environment, "ttl_changed", by=by, now=now, detail={"lifespanEndAt": told})
 
 
 def destroy(tx: Transaction, how: Queueing, held: Held, wanted: DeployRequest) -> Deployment:
     """Queue the destruction of an environment; give it.
 
-    Raises `AlreadyDestroyed` where nothing is left, `Conflict` where a policy forbids it.
+    Raises `AlreadyDestroyed` where nothing is left, and as `queue_deployment`.
     """
-    check_destroyable(tx, how.actor, held)
-    return queue_deployment(tx, how, held.environment, held.project, _as_last_deployed(tx, held.environment, wanted))
-
-
-def check_destroyable(tx: Transaction, actor: Actor, held: Held) -> None:
-    """Raise `AlreadyDestroyed` where nothing is left, `Conflict` where a policy forbids to destroy."""
     check_something_left(held.environment)
-    if policy_at(tx, own_organization(tx, actor), held.project).destroy_disabled:
-        raise Conflict("a policy of the project forbids to destroy its environments")
+    return queue_deployment(tx, how, held.environment, held.project, _as_last_deployed(tx, held.environment, wanted))
 
 
 def check_something_left(environment: Environment) -> None:
@@ -76,6 +78,7 @@ def save_changes(tx: Transaction, desk: Desk, held: Held, changes: Changes | Non
         raise Forbidden(f"to change variables needs the permission {Permission.RUN_APPLY.value}")
     environment = held.environment
     wanted = [item.change(environment.id, where=f"{where}.{position}.") for position, item in enumerate(changes)]
+    check_references(tx, desk.caller, [item.wanted for item in wanted if not item.to_delete])
     apply_changes(tx, desk.cipher, environment, wanted, by=desk.caller.audit_name, clock=desk.clock)
     return True
 

@@ -4,7 +4,6 @@ The key is stored in the transaction of what it protects, before anything else i
 requests at once, the second waits for the first and then finds its deployment. A request that failed leaves no key.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,6 +21,7 @@ from runpass.server.deployments.dependencies import Desk
 from runpass.server.deployments.model import Deployment
 from runpass.server.environments import idempotency_store
 from runpass.server.environments.idempotency_store import AskedOnce, Earlier
+from runpass.server.http.dependencies import Sealing
 from runpass.server.tenancy.lookup import environment_for
 from runpass.server.tenancy.model import Environment
 
@@ -57,14 +57,12 @@ class _AskedBefore(Exception):
     """The key was stored meanwhile."""
 
 
-async def _asked_once(request: Request, caller: Caller, key: _Key = None) -> AskedOnce | None:
+async def _asked_once(request: Request, caller: Caller, cipher: Sealing, key: _Key = None) -> AskedOnce | None:
     if key is None:
         return None
-    digest = hashlib.sha256()
-    for part in (request.method.encode(), request.scope["path"].encode(), await request.body()):
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return AskedOnce(caller.organization_id, caller.audit_name, key, digest.digest())
+    # SECURITY: with the master key, because a body may hold a secret that is short enough to be guessed.
+    parts = (request.method.encode(), request.scope["path"].encode(), await request.body())
+    return AskedOnce(caller.organization_id, caller.audit_name, key, cipher.fingerprint(*parts))
 
 
 Once = Annotated[AskedOnce | None, Depends(_asked_once)]

@@ -65,7 +65,7 @@ class ChangePolicies(ApiModel):
     allow_mergeable_bypass_for_pr_apply: Flag | None = None
 
 
-_TOLD = {*OWN_COLUMNS, "requires_approval"}
+_TOLD = {*OWN_COLUMNS, "requires_approval", "max_ttl", "default_ttl"}
 """What the audit trail tells of a change, with its new value."""
 
 

@@ -94,6 +94,8 @@ def _event(project: Project, caller: Actor, policy: ChangePolicy, at: datetime) 
     detail = {
         "requiresApprovalDefault": str(policy.requires_approval_default).lower(),
         "disableDestroyEnvironments": str(policy.disable_destroy_environments).lower(),
+        "maxTtl": str(policy.max_ttl).lower(),
+        "defaultTtl": str(policy.default_ttl).lower(),
     }
     subject, organization = str(project.id), project.organization_id
     return AuditEvent(at, caller.audit_name, "project.policy_changed", "project", subject, organization, detail)

@@ -11,6 +11,7 @@ from sqlalchemy import Column, Row, delete, select
 from runpass.server.audit import BEGINNING, INSTANCE_CHAIN
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.audit import audit_checkpoints, audit_events, audit_heads
+from runpass.server.db.schema.tenancy import organizations
 
 PAGE = 1000
 """Events that are read at once."""
@@ -52,6 +53,11 @@ def chains(tx: Transaction) -> set[UUID]:
     """Give every chain that anything speaks of."""
     tables = (audit_heads, audit_checkpoints, audit_events)
     return {chain for table in tables for chain in _chains_of(tx, table.c.chain)}
+
+
+def chains_to_be(tx: Transaction) -> set[UUID]:
+    """Give the chains that must be there: an organization has one from its first moment on."""
+    return set(_chains_of(tx, organizations.c.id))
 
 
 def _chains_of(tx: Transaction, column: Column[UUID]) -> Iterator[UUID]:

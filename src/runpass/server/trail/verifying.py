@@ -63,14 +63,14 @@ class Walk:
 
 
 def verify(database: Database, known: Mapping[UUID, Mark] | None = None) -> list[ChainReport]:
-    """Give a report for each chain.
+    """Give a report for each chain, also for one that should be there and is not.
 
     `known` are places that the chains had earlier, kept where nobody could change them: then a chain that was written
     anew as a whole, or cut and its head with it, is found as well.
     """
     expected = known or {}
     with database.read() as tx:
-        chains = store.chains(tx) | set(expected)
+        chains = store.chains(tx) | store.chains_to_be(tx) | set(expected)
     return [_verify_chain(database, chain, expected.get(chain)) for chain in sorted(chains)]
 
 
@@ -112,6 +112,8 @@ def _differs(at: Mark, known: Mark | None) -> Fault | None:
 def _at_the_end(tx: Transaction, walk: Walk, known: Mark | None) -> Fault | None:
     head = store.head(tx, walk.chain)
     last = walk.at
+    if head is None and last == store.START:
+        return Fault(1, "is missing, and with it the whole chain")
     if head is None:
         return Fault(last.seq, "is the last event, but the chain's head is missing")
     if head.seq > last.seq:

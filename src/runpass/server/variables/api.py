@@ -23,6 +23,7 @@ from runpass.server.variables.answers import VariableAnswer, variable_answer
 from runpass.server.variables.checking import check_names
 from runpass.server.variables.inheritance import overridden, places
 from runpass.server.variables.model import ENVIRONMENT_VARIABLE, Place, VariableRecord, VariableScope
+from runpass.server.variables.referring import check_references
 from runpass.server.variables.requests import VariableBody
 from runpass.server.variables.saving import note, save
 
@@ -89,14 +90,16 @@ def save_all(  # noqa: PLR0913, PLR0917 -- one parameter for each part of the re
     check_names(
         (f"{where}name", item.name, item.type or ENVIRONMENT_VARIABLE) for where, item in zip(wheres, body, strict=True)
     )
-    saved = []
+    wanted = []
     with db.write() as tx:
         for where, item in zip(wheres, body, strict=True):
             if item.organization_id != caller.organization_id:
                 raise NotFound("there is no such organization")
             _allow(tx, caller, item.scope, item.place_id(), change=True)
-            wanted = item.wanted(item.scope, item.place_id(), where=where, if_match=if_match)
-            saved.append(save(tx, cipher, caller.organization_id, wanted, by=caller.audit_name, clock=clock))
+            wanted.append(item.wanted(item.scope, item.place_id(), where=where, if_match=if_match))
+        check_references(tx, caller, wanted)
+        by = caller.audit_name
+        saved = [save(tx, cipher, caller.organization_id, item, by=by, clock=clock) for item in wanted]
     if len(saved) == 1:
         tell_tag(response, saved[0].updated_at)
     return [variable_answer(item) for item in saved]
@@ -161,5 +164,8 @@ def _variable_for(tx: Transaction, caller: Actor, variable_id: UUID, *, change: 
     variable = store.get_record(tx, caller.organization_id, VariableId(variable_id))
     if variable is None:
         raise NotFound("there is no such variable")
-    _allow(tx, caller, variable.scope, variable.scope_id, change=change)
+    try:
+        _allow(tx, caller, variable.scope, variable.scope_id, change=change)
+    except NotFound as error:  # SECURITY: what is not there and what may not be seen have one sentence
+        raise NotFound("there is no such variable") from error
     return variable

@@ -52,5 +52,11 @@ def substitute(value: str, outputs: Mapping[OutputReference, Secret], *, is_outp
     return Secret(_REFERENCE.sub(lambda match: outputs[_reference(match)].reveal(), value))
 
 
+def substituted_length(value: str, outputs: Mapping[OutputReference, Secret]) -> int:
+    """Give how many characters `substitute` would give, without doing it. Raises `KeyError` as `substitute`."""
+    found = ((match, outputs[_reference(match)]) for match in _REFERENCE.finditer(value))
+    return len(value) + sum(len(text.reveal()) - len(match[0]) for match, text in found)
+
+
 def _reference(match: re.Match[str]) -> OutputReference:
     return OutputReference(UUID(match[1]), match[2])

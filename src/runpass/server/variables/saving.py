@@ -30,6 +30,9 @@ from runpass.server.variables.model import (
 MOST_VARIABLES = 500
 """Variables of one place."""
 
+MOST_CHARACTERS = 2_097_152
+"""Of all values at one place, with what is said about them: twice what any run could be given."""
+
 REDACTED = "********"
 """What is shown instead of a sensitive value. Sent back for a variable that is sensitive, it keeps the value."""
 
@@ -70,15 +73,13 @@ def save(
     """Store a variable: change the one of its `id`, else replace the one of its name and type there; give it.
 
     Raises `InvalidInput` for a value that its own rules refuse, for a name that a place above keeps to itself, and for
-    a new one where there are `MOST_VARIABLES` already; `NotFound` for an `id` that does not stand at this place;
-    `PreconditionFailed` and `Conflict` when somebody else has changed it.
+    one that there is no room for: `MOST_VARIABLES` and `MOST_CHARACTERS` at one place; `NotFound` for an `id` that does
+    not stand at this place; `PreconditionFailed` and `Conflict` when somebody else has changed it.
     """
     now = clock.now()
     old = _old(tx, cipher, organization_id, wanted)
     wanted = _checked(tx, organization_id, wanted, old)
-    if old is None and store.count_variables(tx, organization_id, wanted.place) >= MOST_VARIABLES:
-        message = f"there are {MOST_VARIABLES} variables at this place already, which is the most"
-        raise InvalidInput.of(f"{wanted.where}name", message)
+    _check_room(tx, organization_id, wanted, old)
     variable = ConfigurationVariable(
         id=old.id if old else VariableId(new_id()),
         organization_id=organization_id,
@@ -157,6 +158,21 @@ def _old(
     if old is not None:
         check_unchanged(wanted.if_match, old.updated_at)
     return old
+
+
+def _check_room(
+    tx: Transaction, organization_id: OrganizationId, wanted: Wanted, old: ConfigurationVariable | None
+) -> None:
+    """SECURITY: a list, and every deployment, reads all variables of a place at once."""
+    count, characters = store.room_taken(tx, organization_id, wanted.place, but=old.id if old else None)
+    message = None
+    if count >= MOST_VARIABLES:
+        message = f"there are {MOST_VARIABLES} variables at this place already, which is the most"
+    own = len(wanted.value.reveal()) + len(wanted.details.model_dump_json(exclude_defaults=True))
+    if characters + own > MOST_CHARACTERS:
+        message = f"the variables of one place may have {MOST_CHARACTERS} characters together: this one is too much"
+    if message is not None:
+        raise InvalidInput.of(f"{wanted.where}name", message)
 
 
 def _checked(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Row, String, and_, cast, delete, func, or_, select
 
 from runpass.ids import OrganizationId, VariableId
 from runpass.secret import Secret
@@ -82,10 +82,16 @@ def find_variable(
     return None if row is None else _variable(cipher, row)
 
 
-def count_variables(tx: Transaction, organization_id: OrganizationId, place: Place) -> int:
-    """Count the variables that stand at exactly this place."""
-    query = select(func.count()).select_from(variables).where(_mine(organization_id), _at(place))
-    return int(tx.execute(query).scalar_one())
+def room_taken(
+    tx: Transaction, organization_id: OrganizationId, place: Place, *, but: VariableId | None
+) -> tuple[int, int]:
+    """Give how many variables stand at exactly this place, and their characters together; `but` does not count."""
+    table = variables.c
+    texts = (table.value, table.value_sealed, cast(table.extra, String))
+    characters = func.sum(sum(func.coalesce(func.length(text), 0) for text in texts))
+    query = select(func.count(), func.coalesce(characters, 0)).where(_mine(organization_id), _at(place))
+    count, size = tx.execute(query if but is None else query.where(table.id != but)).one()
+    return int(count), int(size)
 
 
 def delete_variable(tx: Transaction, variable_id: VariableId) -> bool:

@@ -109,10 +109,10 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
     """Give the next test of the runner's pool with its tokens; nothing if there is none that may still be made."""
     now, secret = rules.clock.now(), new_bearer("rpt")
     with rules.database.write() as tx:
+        mark_seen(tx, runner.id, now)  # also keeps other calls of this runner out until we are done
         known = get_runner(tx, runner.id)
         if known is None or known.revoked_at is not None:
             return None
-        mark_seen(tx, known.id, now)
         unisolated = known.isolation is Isolation.NONE
         bound = known.bound_project_id if unisolated else None
         task = store.take_next(tx, (known.pool_id, bound), known.id, digest(secret), now)
