@@ -92,7 +92,7 @@ class Explained(Record):
     fix: Text | None = None
 
 
-MAX_EXPLAINED = 100
+MAX_EXPLAINED = 60
 
 
 class Refusal(Record):

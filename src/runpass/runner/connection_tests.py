@@ -10,7 +10,7 @@ import structlog
 
 from runpass.clock import Clock
 from runpass.errors import RunpassError, StaleLease, Unauthenticated
-from runpass.protocol.reports import Explained
+from runpass.protocol.reports import MAX_EXPLAINED, Explained
 from runpass.protocol.vault_tasks import MAX_CHECKS, Checked, ConnectionTest, TestReport, Verdict
 from runpass.runner.control_plane import ControlPlane
 from runpass.runner.credentials.vault_oidc import tls_of
@@ -93,6 +93,6 @@ def _checked(found: CheckResult) -> Checked:
                 received=item.received[:MAX_TEXT],
                 fix=item.fix[:MAX_TEXT] or None,
             )
-            for item in found.explained
+            for item in found.explained[:MAX_EXPLAINED]
         ),
     )
