@@ -139,7 +139,9 @@ def _secret(client: VaultClient, wanted: _Wanted) -> CheckResult:
         engine = find_mount(client, wanted.path)
     except PolicyDenied as error:
         found = suggestions.secret_paths(client, wanted.path)
-        return result("secret", Verdict.FAILED, f"{name}: {error.message}", _meant(found) or error.hint or "")
+        # The mount may exist and be closed to this role: another path that looks alike is only a guess.
+        advice = f"{_meant(found)} {error.hint or ''}".strip()
+        return result("secret", Verdict.FAILED, f"{name}: {error.message}", advice)
     except VaultFailure as error:
         return result("secret", Verdict.FAILED, f"{name}: {error.message}", error.hint or "")
     api_path = engine.api_path(wanted.path)
