@@ -5,42 +5,12 @@ A new route makes the tests of the surface fail until somebody writes one down h
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
-from starlette.testclient import TestClient
-
+from surface_ask import AT, Ask
 from surface_scene import Things, bearer
-
-AT = "2026-01-02T03:04:05Z"
-
-
-@dataclass(frozen=True)
-class Ask:
-    """One request. `path`, `query` and `body` name things by `ids`, so another tenant's can be put in their place."""
-
-    route: str
-    path: dict[str, str] = field(default_factory=dict)
-    query: dict[str, str] = field(default_factory=dict)
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    about: str = ""
-    """Tells requests of the same route apart."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.route} ({self.about})" if self.about else self.route
-
-    def send(self, client: TestClient, headers: Mapping[str, str] | None = None) -> Any:
-        method, template = self.route.split(" ")
-        return client.request(
-            method,
-            template.format(**self.path),
-            params=self.query or None,
-            json=self.body,
-            headers={**self.headers, **(headers or {})},
-        )
 
 
 def asks(things: Things) -> list[Ask]:
@@ -358,8 +328,15 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
         Ask(f"{door}/{{lease_id}}/report", lease, body={**token, "steps": [step], "events": [event]}, headers=headers),
         Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
         Ask(tasks, headers=bearer(things.runner.key)),
+        Ask("GET /id-token/v1/{lease_id}", lease, {"audience": "sigstore"}, headers=_job(things)),
         Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
     ]
+
+
+def _job(things: Things) -> dict[str, str]:
+    asks_with = things.lease.id_token_request_token
+    assert asks_with is not None
+    return bearer(asks_with)
 
 
 Place = tuple[str | int, ...]

@@ -19,6 +19,7 @@ from runpass.server.access.permissions import OrganizationRole
 from runpass.server.db.engine import Database
 from runpass.server.db.schema import metadata
 from runpass.server.db.schema.audit import audit_events
+from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.run_leases import end_expired, finish, take
 from runpass.server.issuer.minting import Minter
@@ -122,7 +123,9 @@ def test_without_an_audit_record_there_is_no_token(tenant: Tenant, world: World)
     assert lease is not None
     ring = open_ring(world.database, world.cipher, world.clock)
     minter = Minter(ring, "https://id.example.com/", world.clock)
-    passport = Passport(world.rules, minter, audience="https://id.example.com", lifetime=timedelta(minutes=15))
+    passport = Passport(
+        world.rules, minter, own=OwnAudiences("https://id.example.com", ()), lifetime=timedelta(minutes=15)
+    )
     purpose = ForCredential(credential_id=credential.id)
     before = everything_stored(world.database)
 

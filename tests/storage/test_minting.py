@@ -16,6 +16,7 @@ from runpass.protocol.run_lease import RunLease
 from runpass.server.credentials.store import delete_assignment, delete_credential
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.deployments import run_leases
+from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import MAX_TOKENS, Passport
 from runpass.server.deployments.run_leases import finish, take
 from runpass.server.issuer.keys import new_key
@@ -35,7 +36,10 @@ def ring() -> KeyRing:
 @pytest.fixture
 def passport(world: World, ring: KeyRing) -> Passport:
     return Passport(
-        world.rules, Minter(ring, ISSUER, world.clock), audience=ISSUER[:-1], lifetime=timedelta(minutes=15)
+        world.rules,
+        Minter(ring, ISSUER, world.clock),
+        own=OwnAudiences(ISSUER[:-1], (ISSUER,)),
+        lifetime=timedelta(minutes=15),
     )
 
 

@@ -14,7 +14,6 @@ from surface_asks import asks
 from surface_scene import Server, basic
 
 PLANTED = "canary-7c1e"
-RUNNER_DOOR = "/runner/v1/"
 SHOWN_ONCE = {
     "POST /api/api-keys": "apiKeySecret",
     "POST /api/runners/join-tokens": "joinToken",
@@ -59,11 +58,11 @@ def test_no_answer_and_no_log_line_holds_a_secret(server: Server, log: StringIO)
     for ask in asks(server.ours):
         for role in ("Admin", "User", "project Viewer"):
             server.restore()
-            headers = None if RUNNER_DOOR in ask.route else basic(server.ours.callers[role])
+            headers = None if ask.by_bearer else basic(server.ours.callers[role])
             answer = ask.send(server.client, headers)
             asked += 1
             text = answer.text + repr(answer.headers)
-            if RUNNER_DOOR in ask.route and ask.route.endswith("/run-leases") and answer.status_code == 200:
+            if ask.by_bearer and ask.route.endswith("/run-leases") and answer.status_code == 200:
                 # the run's own sensitive values go to the runner that was given the run, and nowhere else
                 text = text.replace(f"{PLANTED}-ours-ENVIRONMENT", "")
             wrong += [(ask.route, role, what) for what in seen(found, text)]
@@ -105,7 +104,7 @@ def test_a_failing_server_logs_no_secret_either(server: Server, log: StringIO):
         with server.parts.database.write() as tx:
             tx.exec_driver_sql(damage)
         for ask in asks(server.ours):
-            answer = ask.send(server.client, None if RUNNER_DOOR in ask.route else admin)
+            answer = ask.send(server.client, None if ask.by_bearer else admin)
             assert seen(secrets(server), answer.text.replace(f"{PLANTED}-ours-ENVIRONMENT", "")) == []
     assert '"event": "request.crashed"' in log.getvalue()
     assert seen(secrets(server), log.getvalue()) == []

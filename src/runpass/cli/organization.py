@@ -12,6 +12,7 @@ from runpass.errors import InvalidInput
 app = typer.Typer(help="Show the organization and change its policies.")
 _NONE = "none"
 _MAX_TTL = "How long environments may live at most: 12-h, 3-d, 1-w, 1-M; none for no limit."
+_AUDIENCES = "An audience that jobs may ask identity tokens for, or its beginning and *; once for each. none: any."
 _DEFAULT_TTL = "How long an environment lives whose request says nothing; none for no limit."
 
 
@@ -23,7 +24,7 @@ def show(*, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def policy(
+def policy(  # noqa: PLR0913 -- one option for each policy
     *,
     enable_oidc: Annotated[
         bool | None,
@@ -44,21 +45,28 @@ def policy(
     ] = None,
     max_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_MAX_TTL)] = None,
     default_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_DEFAULT_TTL)] = None,
+    allow_audience: Annotated[list[str] | None, typer.Option(metavar="AUDIENCE", help=_AUDIENCES)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change policies; what is left out stays as it is."""
-    wanted = {
+    wanted: dict[str, object] = {
         "enableOidc": enable_oidc,
         "allowClearTextVault": allow_clear_text_vault,
         "requiresApproval": requires_approval,
         "maxTtl": max_ttl,
         "defaultTtl": default_ttl,
     }
+    wanted["allowedIdentityAudiences"] = _NONE if allow_audience == [_NONE] else allow_audience
     body = {name: None if value == _NONE else value for name, value in wanted.items() if value is not None}
     if not body:
         raise InvalidInput("say which policy to change", hint="runpass organization policy --help")
     with connected() as api:
         _print(api.one("POST", "/organizations", api.organization_id, "policies", body=body), as_json=as_json)
+
+
+def _audiences(answer: Answer) -> str:
+    allowed = answer["allowedIdentityAudiences"]
+    return "any" if allowed is None else ", ".join(allowed) or "the shared one alone"
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:
@@ -75,6 +83,7 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             "Every plan waits for an approval (requiresApproval)": answer["requiresApproval"],
             "Longest life of an environment (maxTtl)": answer["maxTtl"],
             "Life of an environment if nothing is said (defaultTtl)": answer["defaultTtl"],
+            "Audiences of identity tokens (allowedIdentityAudiences)": _audiences(answer),
             "Created": answer["createdAt"],
         }
     )

@@ -5,13 +5,16 @@ the commands and never carry it; there may be two of them, with different audien
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from runpass.protocol.wire import FencingToken, Record
 from runpass.secret import Secret
+
+ID_TOKEN_PATH: Final = "/id-token/v1"  # noqa: S105 -- a path
+"""Below it a job asks for tokens by itself; the id of its run lease follows."""
 
 
 class ForJob(Record):
@@ -46,3 +49,5 @@ class IdentityToken(Record):
     jti: str
     audience: str
     expires_at: datetime
+    issued_at: datetime | None = None
+    """By the same clock as `expires_at`. Servers before 0.2 do not say it."""

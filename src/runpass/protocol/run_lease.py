@@ -81,6 +81,8 @@ class RunLease(Record):
     """Whether the job itself is given a workload identity token (`ENV0_OIDC_TOKEN`)."""
     vault_identity: bool = False
     """Whether it is given a second one, for Vault alone (`ENV0_VAULT_OIDC_TOKEN`), because a credential is `v2`."""
+    id_token_request_token: Secret | None = None
+    """With it the job asks for more tokens by itself (`protocol.identity.ID_TOKEN_PATH`); it opens no other door."""
 
 
 class Wish(StrEnum):

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from runpass.errors import ConfigurationError, ControlPlaneError, Forbidden, RunpassError, StaleLease, Unauthenticated
 from runpass.protocol.credentials import is_loopback
-from runpass.protocol.identity import IdentityRequest, IdentityToken, Purpose
+from runpass.protocol.identity import ID_TOKEN_PATH, IdentityRequest, IdentityToken, Purpose
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat, HeartbeatAnswer, RunLease
@@ -43,8 +43,9 @@ class ControlPlane:
     """The runner's calls to the server. Every call may raise `ControlPlaneError` and what stands at its method."""
 
     def __init__(self, url: str, *, ca_bundle: Path | None = None) -> None:
+        self._url = checked_url(url)
         self._http = httpx2.AsyncClient(
-            base_url=checked_url(url) + PREFIX,
+            base_url=self._url + PREFIX,
             verify=_tls(url, ca_bundle),
             trust_env=False,
             timeout=httpx2.Timeout(ANSWER_SECONDS, connect=5.0),
@@ -100,6 +101,10 @@ class ControlPlane:
         """Give a workload identity token of the run. Raises `StaleLease`."""
         body = IdentityRequest(fencing_token=lease.fencing_token, purpose=purpose)
         return _parsed(IdentityToken, await self._again(lease, "identity-token", body))
+
+    def id_token_url(self, lease: RunLease) -> str:
+        """Give where a job asks for tokens by itself. It ends with a query: GitHub's tools append `&audience=`."""
+        return f"{self._url}{ID_TOKEN_PATH}/{lease.lease_id}?api-version=1"
 
     async def report(self, lease: RunLease, report: Report) -> None:
         """Deliver steps and log events; a repeat is harmless. Raises `StaleLease`."""

@@ -1,12 +1,17 @@
 """Workload identity tokens of a run, asked for and hidden from every log before anybody can use them."""
 
+from typing import Final
 from uuid import UUID
 
-from runpass.protocol.identity import ForCredential, ForJob, Purpose
+from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
 from runpass.protocol.run_lease import RunLease
 from runpass.runner.control_plane import ControlPlane
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
+
+TOKEN: Final = "ENV0_OIDC_TOKEN"  # noqa: S105 -- a variable's name
+VAULT_TOKEN: Final = "ENV0_VAULT_OIDC_TOKEN"  # noqa: S105 -- the same
+_PURPOSES: Final = {TOKEN: ForJob(), VAULT_TOKEN: ForJob(audience_format="v2")}
 
 
 class Identity:
@@ -17,20 +22,31 @@ class Identity:
         self._lease = lease
         self._mask = mask
 
-    async def for_job(self) -> dict[str, Secret]:
+    async def for_job(self) -> dict[str, IdentityToken]:
         """Give the tokens that the commands get, by the names of their variables. They never carry a credential."""
-        tokens = {}
-        if self._lease.identity:
-            tokens["ENV0_OIDC_TOKEN"] = await self._ask(ForJob())
-        if self._lease.vault_identity:
-            tokens["ENV0_VAULT_OIDC_TOKEN"] = await self._ask(ForJob(audience_format="v2"))
-        return tokens
+        wanted = {TOKEN: self._lease.identity, VAULT_TOKEN: self._lease.vault_identity}
+        return {name: await self.ask(name) for name, is_wanted in wanted.items() if is_wanted}
+
+    async def ask(self, name: str) -> IdentityToken:
+        """Give a fresh one of the tokens that the commands get."""
+        return await self._ask(_PURPOSES[name])
 
     async def for_credential(self, credential_id: UUID) -> Secret:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""
-        return await self._ask(ForCredential(credential_id=credential_id))
+        return (await self._ask(ForCredential(credential_id=credential_id))).token
 
-    async def _ask(self, purpose: Purpose) -> Secret:
+    def on_demand(self) -> dict[str, str]:
+        """Give the variables with which the commands ask for tokens by themselves, as GitHub names them."""
+        bearer = self._lease.id_token_request_token
+        if bearer is None:
+            return {}
+        self._mask.add([bearer])
+        return {
+            "ACTIONS_ID_TOKEN_REQUEST_URL": self._control_plane.id_token_url(self._lease),
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": bearer.reveal(),
+        }
+
+    async def _ask(self, purpose: Purpose) -> IdentityToken:
         answer = await self._control_plane.identity_token(self._lease, purpose)
         self._mask.add([answer.token])
-        return answer.token
+        return answer

@@ -10,6 +10,7 @@ import structlog
 
 from runpass.clock import Clock
 from runpass.errors import JobError, RunpassError, StaleLease, Unauthenticated
+from runpass.protocol.identity import IdentityToken
 from runpass.protocol.outputs import MAX_OUTPUT_BYTES
 from runpass.protocol.reports import SETUP_VAULT_STEP, LogLevel, Outcome, StepStatus
 from runpass.protocol.run_lease import Phase, RunLease
@@ -28,6 +29,7 @@ from runpass.runner.settings import RunnerSettings
 from runpass.runner.setup_vault import SetupVault, VaultSetup
 from runpass.runner.steps import Commands
 from runpass.runner.stop import Reason, Stop
+from runpass.runner.token_files import TokenFiles
 from runpass.runner.workspace import Workspace, WorkspaceRoot
 from runpass.secret import Secret
 
@@ -63,6 +65,7 @@ class Job:
         self._reporter = Reporter(
             lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
         )
+        self._token_files = TokenFiles(self._identity, self._say_aside, bench.clock)
         self._cell: Cell | None = None
         self._workspace: Workspace | None = None
         self._commands: Commands | None = None
@@ -132,7 +135,8 @@ class Job:
             tokens = await tokens_for_job
         finally:
             tokens_for_job.cancel()
-        variables = self._variables(self._workspace, vault, tokens)
+        files_of_tokens = await self._token_files.start(self._workspace, cell.owner, tokens)
+        variables = self._variables(self._workspace, vault, tokens) | files_of_tokens
         return await self._run_commands(cell, self._workspace, variables)
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
@@ -158,12 +162,14 @@ class Job:
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
         return done
 
-    def _variables(self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, Secret]) -> dict[str, str]:
+    def _variables(
+        self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, IdentityToken]
+    ) -> dict[str, str]:
         settings = self._bench.settings
         user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
         user |= {name: value.reveal() for name, value in vault.resolved.items()}
         own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
-        own |= {name: token.reveal() for name, token in tokens.items()}
+        own |= {name: held.token.reveal() for name, held in tokens.items()} | self._identity.on_demand()
         return environment.build(settings.host_environment, user, own)
 
     async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
@@ -207,9 +213,12 @@ class Job:
     async def _say(self, step: str, sentence: str) -> None:
         await self._reporter.log(step, LogLevel.SYSTEM, self._mask.text(sentence))
 
+    async def _say_aside(self, sentence: str) -> None:
+        await self._say(self._reporter.current_step or self._reporter.last_step or VARIABLES_STEP, sentence)
+
     async def _clean_up(self, result: Ending) -> None:
         """End every process, every token and the workspace. A failure of one does not keep the others from theirs."""
-        for work in (self._end_processes, self._end_logins, self._remove_workspace):
+        for work in (self._end_processes, self._token_files.close, self._end_logins, self._remove_workspace):
             await self._attempt(work)
         self._reporter.end_steps(result.of_current_step, result.of_other_steps)
         self._mask.close()
@@ -262,7 +271,7 @@ class Job:
         return str(self._lease.run.deployment_id)
 
 
-def _look_at(task: asyncio.Task[dict[str, Secret]]) -> None:
+def _look_at(task: asyncio.Task[dict[str, IdentityToken]]) -> None:
     """Take note of an error that nobody waits for any more, because another one ended the run first."""
     if not task.cancelled():
         task.exception()

@@ -20,6 +20,8 @@ from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments.audiences import OwnAudiences
+from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import end_lost_runs
 from runpass.server.deployments.run_leases import LeaseRules
@@ -81,13 +83,15 @@ def build_app(parts: Parts) -> Starlette:
     rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime, settings.max_log_bytes)
     minter = Minter(parts.ring, settings.issuer_url, parts.clock)
     token_lifetime = timedelta(seconds=settings.token_lifetime_seconds)
-    passport = Passport(rules, minter, audience=settings.audience, lifetime=token_lifetime)
+    own = OwnAudiences(settings.audience, (settings.public_url, settings.issuer_url))
+    passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
     longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
     door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
     documents = IssuerDocuments(parts.ring, settings.issuer_url, settings.jwks_url)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *door.routes(),
+        *IdTokenDoor(passport).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.ring).routes(),
         Mount("/api", build_api(parts, wakeups)),

@@ -10,18 +10,23 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from runpass.errors import Conflict, Forbidden, StaleLease
+from runpass.errors import Conflict, Forbidden, StaleLease, Unauthenticated
+from runpass.ids import RunLeaseId
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
 from runpass.protocol.run_lease import Phase
+from runpass.secret import Secret
 from runpass.server.access.refusals import Refusals
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
+from runpass.server.db.engine import Transaction
 from runpass.server.deployments import lease_store
+from runpass.server.deployments.asking import REFUSED, asking
+from runpass.server.deployments.audiences import OwnAudiences, check_permitted, one_audience
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Deployment, Inputs
+from runpass.server.deployments.model import Deployment, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
     LeaseRules,
@@ -38,6 +43,8 @@ from runpass.server.tenancy.store import get_organization
 
 MAX_TOKENS = 1_000
 """Tokens of one run lease; a run that asks for more is not well."""
+ON_DEMAND = "on-demand"
+"""How the audit trail and the metrics call a token that a job asked for by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,49 +55,103 @@ class _Token:
     credential_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The run that a token is for, and what it may use, at the moment of asking."""
+
+    lease: Lease
+    deployment: Deployment
+    runner: Runner
+    organization: Organization
+    granted: Sequence[StoredCredential]
+    inputs: Inputs
+
+
 class Passport:
     """Mints workload identity tokens for runs."""
 
-    def __init__(self, rules: LeaseRules, minter: Minter, *, audience: str, lifetime: timedelta) -> None:
+    def __init__(self, rules: LeaseRules, minter: Minter, *, own: OwnAudiences, lifetime: timedelta) -> None:
         self._rules = rules
         self._minter = minter
-        self._audience = audience
+        self._own = own
         self._lifetime = lifetime
         self._refusals = Refusals(rules.database, rules.clock)
 
     def issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
-        """Give a token for this purpose.
+        """Give a token for this purpose to the runner that holds the run's lease.
 
         Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
         more), `Conflict` past the limit of a run. If the audit record cannot be written, there is no token.
         """
         try:
-            return self._issue(holder, purpose)
+            with self._rules.database.read() as tx:
+                lease, deployment = held(tx, holder, self._rules.clock.now(), for_change=False)
+                run = self._run(tx, lease, deployment, holder.runner)
+            return self._mint(run, self._wanted(run.granted, run.organization, purpose), purpose.kind)
         except (Forbidden, Conflict) as error:
-            event = _refused(self._rules.clock.now(), holder, purpose, error)
-            self._refusals.note_seldom(event, f"{holder.runner.id} {error.code}")
+            self._note(holder.runner, holder.lease_id, purpose.kind, error)
             raise
 
-    def _issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
-        now = self._rules.clock.now()
+    def issue_on_demand(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> IdentityToken:
+        """Give a token to the job itself, for the one audience that it asks for, or for the shared one.
+
+        Raises `Unauthenticated` unless the bearer is that of a run that goes on, `InvalidInput` for what is no
+        audience, `Forbidden` for one that the run may not have, `Conflict` past the limit of a run.
+
+        SECURITY: never with `credentialId`, whatever the audience.
+        """
         with self._rules.database.read() as tx:
-            lease, deployment = held(tx, holder, now, for_change=False)
-            organization = get_organization(tx, deployment.organization_id)
-            if organization is None:
-                raise StaleLease("the organization is gone")
-            if lease.tokens_minted >= MAX_TOKENS:
-                raise Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
-            wanted = self._wanted(credentials_for(tx, deployment), organization, purpose)
-            inputs = inputs_of(tx, self._rules.cipher, deployment)
-        claims = workload_claims(inputs, deployment.phase, holder.runner, wanted.credential_id)
-        lifetime = min(self._lifetime, timedelta(seconds=max(deployment.timeout_seconds, 1)))
-        minted = self._minter.mint(claims, subject=organization.oidc_sub, audience=wanted.audience, lifetime=lifetime)
+            lease, deployment, runner = asking(tx, lease_id, bearer, self._rules.clock.now())
+            run = self._run(tx, lease, deployment, runner)
+        audience = one_audience(asked, self._own.shared)
+        try:
+            self._check_audience(run, audience)
+            return self._mint(run, _Token(audience), ON_DEMAND)
+        except StaleLease as error:
+            raise Unauthenticated(REFUSED) from error
+        except (Forbidden, Conflict) as error:
+            self._note(runner, lease_id, ON_DEMAND, error)
+            raise
+
+    def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> _Run:
+        organization = get_organization(tx, deployment.organization_id)
+        if organization is None:
+            raise StaleLease("the organization is gone")
+        inputs = inputs_of(tx, self._rules.cipher, deployment)
+        return _Run(lease, deployment, runner, organization, credentials_for(tx, deployment), inputs)
+
+    def _mint(self, run: _Run, wanted: _Token, kind: str) -> IdentityToken:
+        now = self._rules.clock.now()
+        if run.lease.tokens_minted >= MAX_TOKENS:
+            raise Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
+        claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
+        lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
+        subject = run.organization.oidc_sub
+        minted = self._minter.mint(claims, subject=subject, audience=wanted.audience, lifetime=lifetime)
         with self._rules.database.write() as tx:
-            if not lease_store.count_mint(tx, lease.id, now):
+            if not lease_store.count_mint(tx, run.lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")
-            record(tx, _event(now, holder.runner, deployment, minted, wanted.credential_id))
-        TOKENS_MINTED.labels(purpose.kind).inc()
-        return IdentityToken(token=minted.token, jti=minted.jti, audience=minted.audience, expires_at=minted.expires_at)
+            record(tx, _event(now, run, minted, kind, wanted.credential_id))
+        TOKENS_MINTED.labels(kind).inc()
+        return IdentityToken(
+            token=minted.token,
+            jti=minted.jti,
+            audience=minted.audience,
+            expires_at=minted.expires_at,
+            issued_at=minted.expires_at - lifetime,
+        )
+
+    def _check_audience(self, run: _Run, audience: str) -> None:
+        vaults = (item for item in run.granted if item.kind is CredentialKind.VAULT_OIDC)
+        assigned = [item.value.audience(self._own.shared, item.id) for item in vaults]
+        check_permitted(audience, self._own, assigned, run.organization.policies.get("allowed_identity_audiences"))
+
+    def _note(self, runner: Runner, lease_id: RunLeaseId, kind: str, error: Forbidden | Conflict) -> None:
+        detail = {"code": error.code, "reason": error.message, "purpose": kind}
+        action, subject, organization = "identity_token.refused", str(lease_id), runner.organization_id
+        at = self._rules.clock.now()
+        event = AuditEvent(at, runner.audit_name, action, "run_lease", subject, organization, detail)
+        self._refusals.note_seldom(event, f"{runner.id} {error.code}")
 
     def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> _Token:
         match purpose:
@@ -104,7 +165,7 @@ class Passport:
             case ForJob():
                 if not has_identity(granted, organization):
                     raise Forbidden("this run has no OIDC credential and the organization does not enable OIDC")
-                return _Token(self._audience)
+                return _Token(self._own.shared)
 
     def _for_credential(
         self, granted: Sequence[StoredCredential], organization: Organization, credential_id: UUID
@@ -115,7 +176,7 @@ class Passport:
         refusal = clear_text_refusal(chosen, organization)
         if refusal is not None:
             raise Forbidden(refusal)
-        return _Token(chosen[0].value.audience(self._audience, chosen[0].id), chosen[0].id)
+        return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0].id)
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
@@ -145,24 +206,15 @@ def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id:
     )
 
 
-def _refused(at: datetime, holder: Holder, purpose: Purpose, error: Forbidden | Conflict) -> AuditEvent:
-    runner, lease = holder.runner, str(holder.lease_id)
-    detail = {"code": error.code, "reason": error.message, "purpose": purpose.kind}
-    organization = runner.organization_id
-    return AuditEvent(at, runner.audit_name, "identity_token.refused", "run_lease", lease, organization, detail)
-
-
-def _event(
-    at: datetime, runner: Runner, deployment: Deployment, minted: Minted, credential_id: UUID | None
-) -> AuditEvent:
+def _event(at: datetime, run: _Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:
     detail = {
         "jti": minted.jti,
         "kid": minted.kid,
         "audience": minted.audience,
+        "purpose": kind,
         "expiresAt": minted.expires_at.isoformat(),
     }
     if credential_id is not None:
         detail["credentialId"] = str(credential_id)
-    subject = str(deployment.id)
-    organization = deployment.organization_id
-    return AuditEvent(at, runner.audit_name, "identity_token.minted", "deployment", subject, organization, detail)
+    subject, organization = str(run.deployment.id), run.deployment.organization_id
+    return AuditEvent(at, run.runner.audit_name, "identity_token.minted", "deployment", subject, organization, detail)

@@ -20,6 +20,7 @@ def insert_lease(tx: Transaction, lease: Lease) -> None:
             deployment_id=lease.deployment_id,
             runner_id=lease.runner_id,
             secret_sha256=lease.secret_sha256,
+            id_token_sha256=lease.id_token_sha256,
             fencing_token=lease.fencing_token,
             tokens_minted=lease.tokens_minted,
             taken_at=lease.taken_at,
@@ -98,4 +99,5 @@ def _lease(row: Row[Any]) -> Lease:
         expires_at=row.expires_at,
         ended_at=row.ended_at,
         spoken_at=row.spoken_at,
+        id_token_sha256=row.id_token_sha256,
     )

@@ -138,3 +138,5 @@ class Lease:
     ended_at: datetime | None
     spoken_at: datetime | None = None
     """When its holder last sent a heartbeat or a report or got a token; None: the run never began."""
+    id_token_sha256: bytes | None = None
+    """Of the bearer with which the job asks for identity tokens; None: it may not."""

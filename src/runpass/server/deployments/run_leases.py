@@ -110,7 +110,11 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
     if unisolated:
         bind_to_project(tx, runner.id, deployment.project_id)
     secret = new_bearer("rpl")
-    lease = _new_lease(tx, deployment, runner, secret, now, now + rules.lifetime)
+    asks_with = new_bearer("rpi") if has_identity(granted, organization) else None
+    lease = replace(
+        _new_lease(tx, deployment, runner, secret, now, now + rules.lifetime),
+        id_token_sha256=None if asks_with is None else digest(asks_with),
+    )
     lease_store.insert_lease(tx, lease)
     note_state(tx, deployment, DeploymentStatus.IN_PROGRESS, by=runner.audit_name, now=now)
     return RunLease(
@@ -124,8 +128,9 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
         commands=commands_for(inputs, deployment.phase),
         variables=inputs.variables,
         credentials=grants(rules.cipher, granted),
-        identity=has_identity(granted, organization),
+        identity=asks_with is not None,
         vault_identity=second_audience(granted) is not None,
+        id_token_request_token=asks_with,
     )
 
 

@@ -4,11 +4,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId
 from runpass.server.access.actors import ScopePath
+
+MAX_AUDIENCE: Final = 255
+"""Characters of one audience of an identity token."""
+MAX_ALLOWED: Final = 100
+"""Entries of an organization's limit on audiences."""
 
 
 @dataclass(frozen=True, slots=True)

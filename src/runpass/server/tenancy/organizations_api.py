@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
+from pydantic import Field
 
 from runpass.ids import OrganizationId
 from runpass.server.access.actors import Actor
@@ -20,7 +21,7 @@ from runpass.server.http.wire import ApiModel, Flag, Moment
 from runpass.server.tenancy import store
 from runpass.server.tenancy.lifetimes import Lifetime
 from runpass.server.tenancy.lookup import own_organization
-from runpass.server.tenancy.model import Organization
+from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, Organization
 from runpass.server.tenancy.policies import OWN_COLUMNS, changed_columns, decided
 
 router = APIRouter(prefix="/organizations", tags=["Organizations"])
@@ -41,6 +42,7 @@ class OrganizationAnswer(ApiModel):
     max_ttl: str | None = None
     default_ttl: str | None = None
     requires_approval: bool = False
+    allowed_identity_audiences: list[str] | None = None
     enable_oidc: bool
     allow_clear_text_vault: bool
     is_self_hosted_k8s: bool = False
@@ -51,12 +53,31 @@ class OrganizationAnswer(ApiModel):
     photo_url: str | None = None
 
 
+AllowedAudience = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=MAX_AUDIENCE,
+        pattern=r"^[!-~]+$",
+        description="An audience, or with `*` at its end the beginning of one.",
+    ),
+]
+Audiences = Annotated[
+    list[AllowedAudience],
+    Field(
+        max_length=MAX_ALLOWED,
+        description="Which audiences jobs may ask identity tokens for, beside the shared one; null: any.",
+    ),
+]
+
+
 class ChangePolicies(ApiModel):
-    """Request: policies of an organization; what is left out stays as it is, and null takes a lifetime away."""
+    """Request: policies of an organization; what is left out stays as it is, and null takes a limit away."""
 
     max_ttl: Lifetime = None
     default_ttl: Lifetime = None
     requires_approval: Flag | None = None
+    allowed_identity_audiences: Audiences | None = None
     enable_oidc: Flag | None = None
     allow_clear_text_vault: Flag | None = None
     do_not_report_skipped_status_checks: Flag | None = None
@@ -65,7 +86,7 @@ class ChangePolicies(ApiModel):
     allow_mergeable_bypass_for_pr_apply: Flag | None = None
 
 
-_TOLD = {*OWN_COLUMNS, "requires_approval", "max_ttl", "default_ttl"}
+_TOLD = {*OWN_COLUMNS, "requires_approval", "allowed_identity_audiences", "max_ttl", "default_ttl"}
 """What the audit trail tells of a change, with its new value."""
 
 

@@ -15,7 +15,7 @@ from runpass.server.tenancy.model import Organization, Project
 
 OWN_COLUMNS = frozenset({"enable_oidc", "allow_clear_text_vault"})
 """Policies of an organization that stand beside the others, in columns of their own."""
-_CLEARABLE = frozenset({"max_ttl", "default_ttl"})
+_CLEARABLE = frozenset({"max_ttl", "default_ttl", "allowed_identity_audiences"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ def policy_of(organization: Organization, projects_of_path: Iterable[Project]) -
 
 
 def decided(sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the policies of an organization that a request decides: null takes a lifetime away, and no other policy."""
+    """Give the policies of an organization that a request decides: null takes a limit away, and no other policy."""
     return {name: value for name, value in sent.items() if value is not None or name in _CLEARABLE}
 
 

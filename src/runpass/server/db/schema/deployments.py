@@ -121,6 +121,7 @@ run_leases = Table(
     reference("runner_id", "runners.id"),
     Column("secret_sha256", LargeBinary(32), nullable=False),
     Column("fencing_token", Integer, nullable=False),
+    Column("id_token_sha256", LargeBinary(32), nullable=True, comment="of what the job asks for identity tokens with"),
     Column("tokens_minted", Integer, nullable=False, default=0),
     moment("taken_at"),
     moment("expires_at"),
