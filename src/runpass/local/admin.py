@@ -69,6 +69,12 @@ class Admin(ApiClient):
         self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Make a template and an environment, deploy it, wait for the end; give the deployment."""
+        return self.wait(self.start(name, project_id, commands, variables))
+
+    def start(
+        self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None
+    ) -> str:
+        """Make a template and an environment and deploy it; give the deployment's id."""
         template = {"name": name, "type": "shell", "commands": commands, "organizationId": self.organization_id}
         template_id = self.call("POST", "/blueprints", template)["id"]
         self.call("PATCH", f"/blueprints/{template_id}/projects", {"projectId": project_id})
@@ -79,8 +85,8 @@ class Admin(ApiClient):
             "deployRequest": {"blueprintId": template_id},
             "configurationChanges": changes,
         }
-        made = self.call("POST", "/environments", environment)
-        return self.wait(made["latestDeploymentLogId"])
+        started: str = self.call("POST", "/environments", environment)["latestDeploymentLogId"]
+        return started
 
     def wait(self, deployment_id: str) -> dict[str, Any]:
         """Give a deployment once it has ended. Raises `ControlPlaneError` if that takes more than a minute.

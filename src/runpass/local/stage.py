@@ -57,6 +57,7 @@ class Stage:
             "listen_port": self.settings.listen_port,
             "database_url": self.settings.database_url,
             "lease_seconds": self.settings.lease_seconds,
+            "token_lifetime_seconds": self.settings.token_lifetime_seconds,
             "log_level": "warning",
         }
         name = f"server-{self.settings.listen_port}"
