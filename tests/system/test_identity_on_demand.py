@@ -40,7 +40,8 @@ def test_a_job_gets_a_token_for_the_audience_it_names(scene: Scene):
     project = scene.guided()
     ours = scene.stage.settings.public_url
     _, log = scene.deploy(
-        project.id, f"{ASK} ask '&audience=sts.amazonaws.com'; ask ''; ask '&audience={ours}/api'; ask '&audience=a%20b'"
+        project.id,
+        f"{ASK} ask '&audience=sts.amazonaws.com'; ask ''; ask '&audience={ours}/api'; ask '&audience=a%20b'",
     )
     aws, shared, own, unfit = lines_of(log)[-4:]
     assert told(aws)["aud"] == "sts.amazonaws.com"

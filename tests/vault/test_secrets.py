@@ -1,4 +1,8 @@
+import json
+
 import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.x509 import load_pem_x509_certificate
 
 from fake_servers import answering, http
 from runpass.secret import Secret
@@ -11,6 +15,7 @@ from runpass.vault.errors import (
     SecretKeyMissing,
     SecretNotFound,
     SecretsUnavailable,
+    SecretUnusable,
     TokenInvalid,
     Unreachable,
 )
@@ -156,3 +161,36 @@ def test_an_answer_without_mount_options_is_version_1():
 def test_no_references_cost_nothing():
     with VaultClient("http://127.0.0.1:1") as client:
         assert read_secrets(client, []) == {}
+
+
+def test_what_has_parameters_is_asked_for_once_for_all_of_its_keys(vault_root, unique):
+    mount = unique("pki")
+    vault_root.write(f"sys/mounts/{mount}", {"type": "pki"})
+    vault_root.write(f"{mount}/root/generate/internal", {"common_name": "test"})
+    vault_root.write(f"{mount}/roles/web", {"allow_any_name": True})
+    text = (
+        f"${{vault:{mount}/issue/web.certificate?common_name=a.example.com&ttl=60}}"
+        f"${{vault:{mount}/issue/web.private_key?ttl=60&common_name=a.example.com}}"
+    )
+    found = read_secrets(vault_root, find_references(text))
+    certificate, key = (value.reveal() for value in found.values())
+    assert load_pem_x509_certificate(certificate.encode()).public_key() == (
+        load_pem_private_key(key.encode(), None).public_key()
+    )
+
+
+def test_parameters_never_overwrite_a_secret(vault_root, kv_mount, kv1_mount):
+    vault_root.write(f"{kv1_mount}/app", {"password": "kept"})
+    references = [
+        SecretReference(f"{mount}/app", "password", parameters=(("a", "b"),)) for mount in (kv_mount, kv1_mount)
+    ]
+    with pytest.raises(SecretsUnavailable) as caught:
+        read_secrets(vault_root, references)
+    assert set(reasons(caught.value).values()) == {SecretUnusable}
+    assert vault_root.read(f"{kv1_mount}/app").data == {"password": "kept"}
+
+
+def test_a_whole_secret_is_its_json(vault_root, kv_mount):
+    vault_root.write(f"{kv_mount}/data/app", {"data": {"user": "u", "port": 5432}})
+    reference = SecretReference(f"{kv_mount}/app", "*")
+    assert json.loads(read_secrets(vault_root, [reference])[reference].reveal()) == {"user": "u", "port": 5432}

@@ -71,9 +71,7 @@ class Admin(ApiClient):
         """Make a template and an environment, deploy it, wait for the end; give the deployment."""
         return self.wait(self.start(name, project_id, commands, variables))
 
-    def start(
-        self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None
-    ) -> str:
+    def start(self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None) -> str:
         """Make a template and an environment and deploy it; give the deployment's id."""
         template = {"name": name, "type": "shell", "commands": commands, "organizationId": self.organization_id}
         template_id = self.call("POST", "/blueprints", template)["id"]

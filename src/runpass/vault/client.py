@@ -13,6 +13,7 @@ from runpass.secret import Secret
 from runpass.vault import deadline, paths, transport
 from runpass.vault.answer import VaultAnswer, failure, namespace_not_found, parse
 from runpass.vault.errors import AnswerNotUnderstood, Place, Redirected, TokenInvalid, VaultFailure, visible
+from runpass.vault.inline import FAILED_HEADER, InlineLogin
 
 MAX_BODY: Final = 8 * 1024 * 1024
 """Bytes of one answer that are read; a KV secret of Vault is at most 1 MiB."""
@@ -39,6 +40,7 @@ class VaultClient:
         self.address = transport.clean_address(address)
         self.namespace = paths.namespace(namespace)
         self._token = _usable(token)
+        self._inline: InlineLogin | None = None
         self.timeout = timeout
         self._pool = transport.open_pool(self.address, tls=self.tls, timeout=timeout)
         self._owns_pool = True
@@ -64,18 +66,27 @@ class VaultClient:
         """Whether requests carry a token."""
         return self._token is not None
 
+    @property
+    def logs_in_inline(self) -> bool:
+        """Whether requests carry a login of their own."""
+        return self._inline is not None
+
     def with_token(self, token: Secret | None) -> "VaultClient":
-        """Give the same Vault seen with another token, or with none."""
-        return self._view(self.namespace, _usable(token))
+        """Give the same Vault seen with another token, or with none at all."""
+        return self._view(self.namespace, _usable(token), None)
 
     def in_namespace(self, namespace: str) -> "VaultClient":
         """Give the same Vault seen in another namespace, named from the root down."""
-        return self._view(paths.namespace(namespace), self._token)
+        return self._view(paths.namespace(namespace), self._token, self._inline)
 
-    def _view(self, namespace: str, token: Secret | None) -> "VaultClient":
+    def with_inline_login(self, login: InlineLogin) -> "VaultClient":
+        """Give the same Vault seen by requests that carry this login each, and no token."""
+        return self._view(self.namespace, None, login)
+
+    def _view(self, namespace: str, token: Secret | None, inline: InlineLogin | None) -> "VaultClient":
         view = object.__new__(VaultClient)
         view.address, view.namespace, view.tls = self.address, namespace, self.tls
-        view._token, view.timeout = token, self.timeout
+        view._token, view._inline, view.timeout = token, inline, self.timeout
         view._pool, view._owns_pool = self._pool, False
         return view
 
@@ -105,27 +116,30 @@ class VaultClient:
         namespace that does not exist.
         """
         place = Place(self.address, self.namespace, path)
-        secrets = {self._token.reveal()} if self._token else set()
+        secrets = {item.reveal() for item in (self._token, self._inline and self._inline.jwt) if item}
         content = None if data is None else _encode(data, secrets)
         url = f"{self.address}/v1/{paths.encoded(path)}"
-        status, location, body = self._exchange(method, url, content, place)
+        status, headers, body = self._exchange(method, url, content, place)
         if 300 <= status < 400:  # noqa: PLR2004 -- HTTP's own numbers
-            raise _redirected(status, location, place)
+            raise _redirected(status, headers.get("location", ""), place)
         answer = parse(status, body, place, secrets)
         if status == 404 and "namespace not found" in "; ".join(answer.errors):  # noqa: PLR2004 -- HTTP's own number
             raise namespace_not_found(place, answer.vault_error)
         if 200 <= status < 300 or status in accept:  # noqa: PLR2004 -- HTTP's own numbers
             return answer
-        raise failure(answer, place, with_token=self.has_token)
+        failed = None if self._inline is None else _of_inline(self._inline, answer, headers, place)
+        raise failed or failure(answer, place, with_token=self.has_token or self._inline is not None)
 
-    def _exchange(self, method: str, url: str, content: bytes | None, place: Place) -> tuple[int, str, bytes]:
+    def _exchange(
+        self, method: str, url: str, content: bytes | None, place: Place
+    ) -> tuple[int, Mapping[str, str], bytes]:
         # SECURITY: one deadline from the first look at the host name to the last byte of the answer. Whoever answers,
         # however slowly, holds this thread no longer than that.
         sending = self._pool.stream(method, url, content=content, headers=self._headers())
         try:
             with deadline.within(self.timeout), sending as response:
                 body = _bounded(response, place)
-                return response.status_code, response.headers.get("location", ""), body
+                return response.status_code, response.headers, body
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise transport.translate(error, place) from error
 
@@ -133,9 +147,17 @@ class VaultClient:
         headers = {b"X-Vault-Request": b"true", b"Accept-Encoding": b"identity"}
         if self.namespace:
             headers[b"X-Vault-Namespace"] = self.namespace.encode()
+        if self._inline is not None:
+            headers |= self._inline.headers()
         if self._token is not None:
             headers[b"X-Vault-Token"] = self._token.reveal().encode()
         return headers
+
+
+def _of_inline(
+    inline: InlineLogin, answer: VaultAnswer, headers: Mapping[str, str], place: Place
+) -> VaultFailure | None:
+    return inline.failure(answer, place, login_failed=headers.get(FAILED_HEADER) == "true")
 
 
 def _usable(token: Secret | None) -> Secret | None:

@@ -9,8 +9,8 @@ from runpass.secret import Secret
 from runpass.vault import paths
 from runpass.vault.answer import VaultAnswer
 from runpass.vault.client import VaultClient
-from runpass.vault.errors import AnswerNotUnderstood, Place, VaultFailure, visible
-from runpass.vault.refusals import AuthMountNotFound, Refusal, reason_of
+from runpass.vault.errors import AnswerNotUnderstood, Place, visible
+from runpass.vault.refusals import login_refused
 
 REFUSALS = frozenset({400, 403, 404, 500})
 MAX_TOKEN = 64 * 1024
@@ -49,21 +49,8 @@ def jwt_login(client: VaultClient, *, mount: str, role: str, jwt: Secret) -> Vau
     anonymous = client.with_token(None)
     answer = anonymous.write(path, {"role": role, "jwt": jwt}, accept=REFUSALS)
     if answer.status in REFUSALS:
-        raise _refused(answer, client, mount, role)
+        raise login_refused(answer, Place(client.address, client.namespace), mount, role)
     return _login(answer, Place(client.address, client.namespace, path))
-
-
-def _refused(answer: VaultAnswer, client: VaultClient, mount: str, role: str) -> VaultFailure:
-    text = "; ".join(answer.errors)
-    unmounted = answer.status in {403, 404} or "missing client token" in text
-    reason: type[Refusal] = AuthMountNotFound if unmounted else reason_of(text)
-    place = Place(client.address, client.namespace)
-    return reason(
-        f"{place} refused the login at auth/{visible(mount, 255)} as role {visible(role, 255)}: {reason.sentence}",
-        hint=reason.advice,
-        vault_error=answer.vault_error,
-        status=answer.status,
-    )
 
 
 def _login(answer: VaultAnswer, place: Place) -> VaultLogin:

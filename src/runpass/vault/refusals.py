@@ -7,7 +7,8 @@ the Vault: mending one may uncover the next. Order here is the order in which th
 
 from typing import ClassVar
 
-from runpass.vault.errors import LoginRefused
+from runpass.vault.answer import VaultAnswer
+from runpass.vault.errors import LoginRefused, Place, visible
 
 
 class Refusal(LoginRefused):
@@ -283,3 +284,17 @@ def reason_of(vault_error: str) -> type[Refusal]:
         if any(phrase in vault_error for phrase in reason.phrases):
             return reason
     return OtherReason
+
+
+def login_refused(answer: VaultAnswer, place: Place, mount: str, role: str) -> Refusal:
+    """Give the refusal that an answer to a login means; `mount` is written without `auth/`."""
+    text = "; ".join(answer.errors)
+    unmounted = answer.status in {403, 404} or "missing client token" in text
+    reason: type[Refusal] = AuthMountNotFound if unmounted else reason_of(text)
+    where = Place(place.address, place.namespace)
+    return reason(
+        f"{where} refused the login at auth/{visible(mount, 255)} as role {visible(role, 255)}: {reason.sentence}",
+        hint=reason.advice,
+        vault_error=answer.vault_error,
+        status=answer.status,
+    )

@@ -1,7 +1,7 @@
-"""Secrets from KV engines: each secret is read once, and all failures are raised together.
+"""Secrets from KV engines and others: each is asked for once, and all failures are raised together.
 
-The version of an engine is asked from `sys/internal/ui/mounts`, which needs no more right than the read itself, so
-one secret of a KV v2 engine costs two requests and every further one of the same engine costs one.
+The kind and version of an engine are asked from `sys/internal/ui/mounts`, which needs no more right than the read
+itself, so one secret of a KV v2 engine costs two requests and every further one of the same engine costs one.
 """
 
 import json
@@ -16,6 +16,7 @@ from runpass.vault.answer import VaultAnswer
 from runpass.vault.client import VaultClient
 from runpass.vault.errors import (
     ConnectionFailed,
+    LoginRefused,
     Place,
     PolicyDenied,
     SecretDeleted,
@@ -28,11 +29,13 @@ from runpass.vault.errors import (
     VaultFailure,
     visible,
 )
-from runpass.vault.references import SecretReference, find_references, substitute
+from runpass.vault.references import WHOLE, SecretReference, find_references, substitute
 from runpass.vault.transport import timed_out
+from runpass.vault.trial import read_by_trial
 
 __all__ = ["SecretReference", "SecretsEngine", "find_references", "read_secrets", "substitute"]
 
+Parameters = tuple[tuple[str, str], ...]
 ROUND_SECONDS: Final = 60.0
 """For all secrets of one round: a Vault that is slow with each of many must not hold a thread for their sum."""
 
@@ -43,6 +46,7 @@ class SecretsEngine:
 
     path: str
     version: int
+    is_kv: bool = True
 
     def api_path(self, path: str) -> str:
         """Give where the API serves the secret that people call `path`."""
@@ -55,9 +59,10 @@ class SecretsEngine:
 
 
 def read_secrets(client: VaultClient, references: Iterable[SecretReference]) -> Mapping[SecretReference, Secret]:
-    """Give the value of every reference.
+    """Give the value of every reference; of a whole secret, all of it as compact JSON.
 
-    A value that is not a string becomes its compact JSON. An engine that is not KV is read as it is written.
+    A value that is not a string becomes its compact JSON. An engine that is not KV is read as it is written. What has
+    parameters is written once, however many of its keys are asked for: they belong together.
     Raises `SecretsUnavailable` that lists every reference that failed, each with its own reason.
     """
     reader = _Reader(client)
@@ -79,7 +84,7 @@ class _Reader:
     def __init__(self, client: VaultClient) -> None:
         self._client = client
         self._mounts: dict[str, list[SecretsEngine]] = {}
-        self._secrets: dict[tuple[str, str], Mapping[str, Any] | VaultFailure] = {}
+        self._secrets: dict[tuple[str, str, Parameters], Mapping[str, Any] | VaultFailure] = {}
         self._broken: VaultFailure | None = None
         self._ends = SYSTEM_CLOCK.monotonic() + ROUND_SECONDS
 
@@ -89,7 +94,9 @@ class _Reader:
         if self._broken is not None:
             raise self._broken
         view = self._client.in_namespace(reference.namespace) if reference.namespace else self._client
-        secret = self._secret(view, reference.path)
+        secret = self._secret(view, reference.path, reference.parameters)
+        if reference.key == WHOLE:
+            return _as_text(secret)
         if reference.key not in secret:
             raise SecretKeyMissing(
                 f"the secret has no key {visible(reference.key, 255)}",
@@ -97,12 +104,12 @@ class _Reader:
             )
         return _as_text(secret[reference.key])
 
-    def _secret(self, view: VaultClient, path: str) -> Mapping[str, Any]:
-        where = (view.namespace, path)
+    def _secret(self, view: VaultClient, path: str, parameters: Parameters) -> Mapping[str, Any]:
+        where = (view.namespace, path, parameters)
         if where not in self._secrets:
             try:
-                self._secrets[where] = _read(view, self._mount(view, path), path)
-            except (ConnectionFailed, TokenInvalid) as error:
+                self._secrets[where] = self._ask(view, path, parameters)
+            except (ConnectionFailed, TokenInvalid, LoginRefused) as error:
                 self._broken = error  # the next read would fail the same way, perhaps after another long wait
                 raise
             except VaultFailure as error:
@@ -111,6 +118,28 @@ class _Reader:
         if isinstance(found, VaultFailure):
             raise found
         return found
+
+    def _ask(self, view: VaultClient, path: str, parameters: Parameters) -> Mapping[str, Any]:
+        if view.logs_in_inline:
+            return self._try(view, path, parameters)
+        mount = self._mount(view, path)
+        return _write(view, mount, path, parameters) if parameters else _read(view, mount, path)
+
+    def _try(self, view: VaultClient, path: str, parameters: Parameters) -> Mapping[str, Any]:
+        if parameters:  # SECURITY: nobody can say that it is no KV engine, whose secret would be overwritten
+            raise SecretUnusable(
+                "inline authentication reads, and writes no parameters",
+                hint="Use a credential without inlineAuth for it.",
+            )
+        known = self._mounts.setdefault(view.namespace, [])
+        for engine in known:
+            if engine.holds(path):
+                return _read(view, engine, path)
+        mounted, answer = read_by_trial(view, path)
+        if not mounted:
+            return answer.data
+        known.append(SecretsEngine(mounted, 2))
+        return _content(answer, known[-1], Place(view.address, view.namespace))
 
     def _mount(self, view: VaultClient, path: str) -> SecretsEngine:
         known = self._mounts.setdefault(view.namespace, [])
@@ -140,7 +169,8 @@ def find_mount(client: VaultClient, path: str) -> SecretsEngine:
     # SECURITY: what it answers becomes a part of a URL.
     usable = isinstance(mounted, str) and mounted.strip("/") and mounted.isprintable()
     found = str(mounted).strip("/") if usable else path.partition("/")[0]
-    return SecretsEngine(found, 2 if str(version) == "2" else 1)
+    kind = answer.data.get("type")
+    return SecretsEngine(found, 2 if str(version) == "2" else 1, is_kv=kind in {None, "kv", "generic"})
 
 
 def _read(client: VaultClient, mount: SecretsEngine, path: str) -> Mapping[str, Any]:
@@ -154,10 +184,35 @@ def _read(client: VaultClient, mount: SecretsEngine, path: str) -> Mapping[str, 
             vault_error=error.vault_error,
             status=error.status,
         ) from error
+    return _content(answer, mount, Place(client.address, client.namespace))
+
+
+def _content(answer: VaultAnswer, mount: SecretsEngine, place: Place) -> Mapping[str, Any]:
     if answer.status == 404:  # noqa: PLR2004 -- HTTP's own number
-        raise _absent(answer, Place(client.address, client.namespace))
+        raise _absent(answer, place)
     found = answer.data.get("data") if mount.version == 2 else answer.data  # noqa: PLR2004 -- KV version 2
     return found if isinstance(found, dict) else {}
+
+
+def _write(client: VaultClient, mount: SecretsEngine, path: str, parameters: Parameters) -> Mapping[str, Any]:
+    """Ask an engine for something made with these parameters.
+
+    SECURITY: never a KV engine: a reference would overwrite what it was meant to read.
+    """
+    if mount.is_kv:
+        raise SecretUnusable(
+            f"{visible(mount.path, 255)}/ is a KV engine, which takes no parameters",
+            hint="Leave out what follows the ?: the newest version is read.",
+        )
+    try:
+        return client.write(paths.checked(path), dict(parameters)).data
+    except PolicyDenied as error:
+        raise PolicyDenied(
+            f"no policy of this token allows writing {visible(path, 512)}",
+            hint=f'Add: path "{visible(path, 512)}" {{ capabilities = ["update"] }} to a policy of the role.',
+            vault_error=error.vault_error,
+            status=error.status,
+        ) from error
 
 
 def _absent(answer: VaultAnswer, place: Place) -> SecretNotFound:

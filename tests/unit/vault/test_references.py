@@ -69,7 +69,7 @@ def test_the_key_is_what_follows_the_last_dot_and_at_starts_a_namespace():
         ("${vault: kv/app.key}", "<mount>/<secret>"),
         ("${vault:kv//app.key}", "<mount>/<secret>"),
         ("${vault:kv/../sys/x.key}", "<mount>/<secret>"),
-        ("${vault:kv/app?version=1.key}", "<mount>/<secret>"),
+        ("${vault:kv/app?version=1.key}", "names no key"),
         ("${vault:kv/app%2f.key}", "<mount>/<secret>"),
         ("${vault:kv/${inner.key}", "<mount>/<secret>"),
         ("${vault:kv/app.key@}", "its namespace"),

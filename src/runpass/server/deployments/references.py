@@ -26,8 +26,7 @@ from runpass.server.variables.output_references import (
     substitute,
     substituted_length,
 )
-
-_SECRET_REFERENCE = "${vault:"  # noqa: S105 -- how a reference begins
+from runpass.vault.references import count_references
 
 MAX_VARIABLE_BYTES = 131_072
 """Linux starts no program with a longer `NAME=value`, the NUL behind it counted (`MAX_ARG_STRLEN`)."""
@@ -109,7 +108,7 @@ def _resolved(variable: ConfigurationVariable, outputs: _Outputs) -> Configurati
     if substituted_length(written, texts) > MAX_VARIABLE_BYTES:
         raise _Unresolvable(f"would be longer than {MAX_VARIABLE_BYTES} bytes with the outputs that it refers to")
     value = substitute(written, texts, is_output=is_output)
-    if value.reveal().count(_SECRET_REFERENCE) != written.count(_SECRET_REFERENCE):
+    if count_references(value.reveal()) != count_references(written):
         # SECURITY: whoever decides that environment's outputs must not choose what this run reads from its Vault.
         raise _Unresolvable("refers to an output that holds a reference to a secret, which is not followed")
     sensitive = variable.is_sensitive or any(output.sensitive for output in found.values())
