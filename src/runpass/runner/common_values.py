@@ -19,7 +19,7 @@ COMMON: Final = frozenset(
     redacted region registry release resource runner sandbox secret secrets server service shared staging string
     subnet success system tenant terraform testing tokens ubuntu undefined unknown update username variable version
     warning website windows worker workspace
-    """.split()
+    """.split()  # noqa: SIM905 -- a list of words is read as one
 )
 """In lower case, and no shorter than what is masked at all."""
 

@@ -21,16 +21,16 @@ class Identity:
         """Give the tokens that the commands get, by the names of their variables. They never carry a credential."""
         tokens = {}
         if self._lease.identity:
-            tokens["ENV0_OIDC_TOKEN"] = await self._ask(ForJob())
+            tokens["ENV0_OIDC_TOKEN"] = await self._ask(ForJob(), "ENV0_OIDC_TOKEN")
         if self._lease.vault_identity:
-            tokens["ENV0_VAULT_OIDC_TOKEN"] = await self._ask(ForJob(audience_format="v2"))
+            tokens["ENV0_VAULT_OIDC_TOKEN"] = await self._ask(ForJob(audience_format="v2"), "ENV0_VAULT_OIDC_TOKEN")
         return tokens
 
     async def for_credential(self, credential_id: UUID) -> Secret:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""
-        return await self._ask(ForCredential(credential_id=credential_id))
+        return await self._ask(ForCredential(credential_id=credential_id), "the identity token of the login")
 
-    async def _ask(self, purpose: Purpose) -> Secret:
+    async def _ask(self, purpose: Purpose, name: str) -> Secret:
         answer = await self._control_plane.identity_token(self._lease, purpose)
-        self._mask.add([answer.token])
+        self._mask.add({name: answer.token})
         return answer.token

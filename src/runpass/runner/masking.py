@@ -1,7 +1,7 @@
 """Masking: no secret that the runner knows of leaves it in a log, however the bytes come in."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from runpass.runner.mask_patterns import Patterns
@@ -24,6 +24,16 @@ class Mask:
         self._known: dict[Secret, str] = {}
         self._patterns: dict[bytes, str] = {}
         self._compiled: Patterns | None = None
+        self._look: Callable[[], Awaitable[None]] | None = None
+
+    def look_at(self, source: Callable[[], Awaitable[None]] | None) -> None:
+        """Ask this source on every `refresh`: it adds what it has found since."""
+        self._look = source
+
+    async def refresh(self) -> None:
+        """Take in what the run itself has named by now. To be called before what it printed is masked."""
+        if self._look is not None:
+            await self._look()
 
     def add(self, values: Named) -> None:
         """Mask these values from now on, in all their forms."""

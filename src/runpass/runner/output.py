@@ -80,12 +80,13 @@ async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, ste
         chunk = await _read(reader, PARTIAL_SECONDS if lines.has_partial else None)
         if chunk is None:
             ready = lines.take_partial()
-        elif chunk:
-            ready = lines.feed(masker.feed(chunk))
         else:
-            ready = lines.feed(masker.finish(), final=True)
+            await mask.refresh()
+            ready = lines.feed(masker.feed(chunk)) if chunk else lines.feed(masker.finish(), final=True)
         for line in ready:
             await reporter.log(step, level, line)
+        for name in sorted(masker.take_seen()):
+            await reporter.leak(step, mask.text(name))
 
 
 async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:

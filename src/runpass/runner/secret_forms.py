@@ -1,11 +1,12 @@
-"""What is looked for on account of one secret: the value, its lines, the leaves of its JSON, and their spellings. Pure."""
+"""What is looked for on account of one secret: its text, lines and JSON leaves, and their spellings. Pure."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runpass.runner.common_values import is_common
 from runpass.runner.secret_encodings import encodings
+from runpass.secret import Secret
 
 SHORTEST: Final = 6
 """Shorter values are not masked: `true` or `1234` would tear holes into everything."""
@@ -17,6 +18,15 @@ def is_maskable(value: str) -> bool:
     """Whether the value is long enough to be masked, and no word that stands in many logs."""
     stripped = value.strip()
     return len(stripped) >= SHORTEST and not is_common(stripped)
+
+
+def unmasked(values: Mapping[str, Secret]) -> list[str]:
+    """Give the sentences that say, by their names, which of these secrets are not masked."""
+    plain = {name: value.reveal().strip() for name, value in values.items() if not is_maskable(value.reveal())}
+    short = sorted(name for name, value in plain.items() if 0 < len(value) < SHORTEST)
+    common = sorted(name for name, value in plain.items() if len(value) >= SHORTEST)
+    found = [f"Too short to be masked in this log: {', '.join(short)}."] if short else []
+    return found + ([f"Too common a value to be masked in this log: {', '.join(common)}."] if common else [])
 
 
 def forms(value: str) -> set[bytes]:
