@@ -1,6 +1,7 @@
 """What is looked for on account of one secret: its text, lines and JSON leaves, and their spellings. Pure."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,8 @@ from runpass.secret import Secret
 
 SHORTEST: Final = 6
 """Shorter values are not masked: `true` or `1234` would tear holes into everything."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which JSON can spell and no output can hold."""
 MOST_ENCODED: Final = 200
 """Leaves of one JSON value that are looked for in other spellings too; of further ones, the text alone is."""
 
@@ -66,7 +69,8 @@ def _leaves(value: str) -> Iterator[str]:
     while waiting:
         item = waiting.pop()
         if isinstance(item, str):
-            yield item
+            if _HALF.search(item) is None:
+                yield item
         elif isinstance(item, dict):
             waiting += item.values()
         elif isinstance(item, list):

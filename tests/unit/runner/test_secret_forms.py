@@ -149,6 +149,10 @@ def test_json_that_nests_without_end_is_a_text_like_any_other():
     assert value.encode() in forms(value)
 
 
+def test_half_of_a_surrogate_pair_is_no_leaf():
+    assert is_hidden('{"a": "half \\ud800 of it", "b": "hunter2-horse"}', "hunter2-horse")
+
+
 def test_a_json_of_many_leaves_is_hidden_leaf_by_leaf():
     mask = Mask()
     mask.add([Secret(json.dumps([f"leaf-number-{number}" for number in range(1_000)]))])
