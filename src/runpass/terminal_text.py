@@ -12,17 +12,17 @@ from typing import Final
 
 _PARAMETERS: Final = 64
 """Characters that a colour sequence may have between its ends: enough for two colours of 24 bits and more."""
-_SGR: Final = rf"\x1b\[[0-9;:]{{0,{_PARAMETERS}}}m"
+_SGR: Final = re.compile(rf"\x1b\[([0-9;:]{{0,{_PARAMETERS}}})m")
 _CONCEAL: Final = "8"
 _UNSAFE: Final = (
-    "\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and newline, DEL, C1
-    "\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"  # formats: bidi, invisible
-    "\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # separators of lines, bidi, invisible
-    "\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f"
-    "\ud800-\udfff"  # halves of a pair
-)
+    (0x00, 0x08), (0x0B, 0x1F), (0x7F, 0x9F),  # C0 but tab and newline, DEL, C1
+    (0xAD, 0xAD), (0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x890, 0x891), (0x8E2, 0x8E2),
+    (0x180E, 0x180E), (0x200B, 0x200B), (0x200E, 0x200F), (0x2028, 0x202E), (0x2060, 0x206F), (0xFEFF, 0xFEFF),
+    (0xFFF9, 0xFFFB), (0x110BD, 0x110BD), (0x110CD, 0x110CD), (0x13430, 0x1343F), (0x1BCA0, 0x1BCA3),
+    (0x1D173, 0x1D17A), (0xE0000, 0xE007F),  # formats and separators: bidi, invisible, ends of lines
+    (0xD800, 0xDFFF),  # halves of a pair
+)  # fmt: skip
 """Not among them: U+200C and U+200D, which many scripts and emoji need, and which move nothing."""
-_FOUND: Final = re.compile(rf"(?P<sgr>{_SGR})|[{_UNSAFE}]")
 _OPEN_END: Final = re.compile(rf"(?:\x1b(?:\[[0-9;:]{{0,{_PARAMETERS}}})?|\r)\Z")
 _SHORT: Final = {"\r": "\\r", "\n": "\\n", "\t": "\\t"}
 
@@ -32,18 +32,26 @@ def shown(text: str) -> str:
 
     Of the colour sequences, the one that hides text (8) is shown too.
     """
-    return text if text.isprintable() else _FOUND.sub(_as_shown, text)
+    return text if text.isprintable() else _shown(text, colours=True)
 
 
 def without_colours(text: str) -> str:
     r"""Do as `shown` does and leave colours out: `\x1b[31m` is no news where nobody sees them."""
-    return text if text.isprintable() else _FOUND.sub(lambda found: "" if is_colour(found) else _as_shown(found), text)
+    return text if text.isprintable() else _shown(text, colours=False)
 
 
-def is_colour(found: re.Match[str]) -> bool:
-    """Whether what was found is a colour sequence that passes."""
-    sgr = found["sgr"]
-    return sgr is not None and _CONCEAL not in re.split("[;:]", sgr[2:-1])
+def _shown(text: str, *, colours: bool) -> str:
+    parts: list[str] = []
+    end = 0
+    for found in _SGR.finditer(text):
+        parts.append(text[end : found.start()].translate(_ESCAPES))
+        end = found.end()
+        if _CONCEAL in re.split("[;:]", found[1]):
+            parts.append(found[0].translate(_ESCAPES))
+        elif colours:
+            parts.append(found[0])
+    parts.append(text[end:].translate(_ESCAPES))
+    return "".join(parts)
 
 
 def has_colours(text: str) -> bool:
@@ -81,7 +89,4 @@ def escaped(character: str) -> str:
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"  # noqa: PLR2004 -- four hex digits
 
 
-def _as_shown(found: re.Match[str]) -> str:
-    if is_colour(found):
-        return found[0]
-    return escaped(found[0][0]) + found[0][1:]
+_ESCAPES: Final = {number: escaped(chr(number)) for first, last in _UNSAFE for number in range(first, last + 1)}

@@ -11,6 +11,8 @@ from runpass.secret import Secret
 MASK: Final = b"***"
 LARGE: Final = 4 * 1024
 """Characters of new secrets above which their patterns are made in a thread."""
+SENTENCE: Final = 4 * 1024
+"""Bytes of a text that is looked through without building the search for all that is masked."""
 UNNAMED: Final = "a secret of the run"
 
 Named = Mapping[str, Secret] | Iterable[Secret]
@@ -78,13 +80,20 @@ class Mask:
 
     def masker(self) -> "Masker":
         """Give a masker for one stream of bytes."""
-        return Masker(self)
+        return Masker(lambda: self.compiled)
 
     def text(self, text: str) -> str:
         """Give a whole text with its secrets masked."""
-        masker = self.masker()
         raw = text.encode(errors="surrogateescape")
+        patterns = self._enough_for(raw)
+        masker = Masker(lambda: patterns)
         return (masker.feed(raw) + masker.finish()).decode(errors="replace")
+
+    def _enough_for(self, raw: bytes) -> Patterns:
+        if self._compiled is not None or len(raw) > SENTENCE:
+            return self.compiled
+        # What does not stand in it need not be looked for: no sentence of ours has to wait until all of it can be.
+        return Patterns({pattern: name for pattern, name in self._patterns.items() if pattern in raw})
 
     def close(self) -> None:
         """Forget the secrets."""
@@ -108,43 +117,54 @@ def _forms_of(values: Mapping[Secret, str]) -> dict[bytes, str]:
 
 
 class Masker:
-    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in."""
+    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in.
 
-    def __init__(self, mask: Mask) -> None:
-        self._mask = mask
+    Secrets that stand side by side become one mask, so that it tells nothing of how long a value is.
+    """
+
+    def __init__(self, patterns: Callable[[], Patterns]) -> None:
+        self._patterns = patterns
         self._held = b""
+        self._after_mask = False
         self._seen: set[str] = set()
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
-        patterns = self._mask.compiled
+        patterns = self._patterns()
         held = self._held + data
         first_open = patterns.first_open(held)
-        out, position, found = [], 0, set()
         hold_from = first_open(0)
-        for pattern, start, end in patterns.matches(held):
+        decided, position = [], 0
+        for match in patterns.matches(held):
+            _, start, end = match
             if hold_from <= start:
                 break  # something that started earlier, or a longer one from the same place, may still come
-            out += [held[position:start], MASK]
+            decided.append(match)
             position = end
-            found.add(pattern)
             if hold_from < position:
                 hold_from = first_open(position)
-        out.append(held[position:hold_from])
         self._held = held[hold_from:]
-        self._seen |= patterns.names(found)
-        return b"".join(out)
+        return self._masked(patterns, held[:hold_from], decided)
 
     def finish(self) -> bytes:
         """Give the rest: the stream has ended, so nothing can become a secret any more."""
-        patterns = self._mask.compiled
-        out, position, found = [], 0, set()
-        for pattern, start, end in patterns.matches(self._held):
-            out += [self._held[position:start], MASK]
-            position = end
+        patterns = self._patterns()
+        held, self._held = self._held, b""
+        return self._masked(patterns, held, patterns.matches(held))
+
+    def _masked(self, patterns: Patterns, data: bytes, matches: Iterable[tuple[int, int, int]]) -> bytes:
+        out: list[bytes] = []
+        position, found = 0, set()
+        for pattern, start, end in matches:
+            if start > position:
+                out += [data[position:start], MASK]
+            elif not self._after_mask:
+                out.append(MASK)
+            position, self._after_mask = end, True
             found.add(pattern)
-        out.append(self._held[position:])
-        self._held = b""
+        if position < len(data):
+            out.append(data[position:])
+            self._after_mask = False
         self._seen |= patterns.names(found)
         return b"".join(out)
 

@@ -40,8 +40,10 @@ class Lines:
         *ended, self._partial = text.split("\n")
         lines: list[str] = []
         for line in ended:
-            rest = self._long(line, lines)
-            self._end(rest, lines)
+            if len(line) <= MAX_MESSAGE and not self._goes_on and line.isprintable():
+                lines.append(line)  # nearly all lines, so this is quick
+            else:
+                self._end(self._long(line, lines), lines)
         self._partial = self._long(self._partial, lines)
         if final and self._partial:
             self._end(self._partial, lines)

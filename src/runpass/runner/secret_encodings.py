@@ -14,6 +14,8 @@ BASE64_COLUMNS: Final = (76, 64)
 HEX_COLUMNS: Final = (60,)
 """Where `xxd -p` does."""
 
+SHORTEST_LINE: Final = 6
+"""Characters of a pattern; what is shorter would be found everywhere."""
 _NEVER_ESCAPED: Final = re.compile(r"[A-Za-z0-9._-]*")
 _UNRESERVED_IN_JS: Final = "!'()*"
 """What encodeURIComponent leaves as it is, beside what everybody does."""
@@ -48,36 +50,39 @@ def _base64(raw: bytes) -> Iterator[bytes]:
     """Give the value's base64 in both alphabets, alone and as a part of something longer.
 
     In a longer text the value may start at any of three offsets; the characters it shares with its neighbours are left
-    out, since they cannot be known. Long ones are also given as they are cut into lines, if the value comes first.
+    out, since they cannot be known. If the value comes first, it is known where a long one is cut into lines.
     """
+    standard, for_urls = base64.b64encode(raw), base64.urlsafe_b64encode(raw)
+    known = 8 * len(raw) // 6
+    yield from _in_lines(standard, BASE64_COLUMNS, known)
+    if for_urls != standard:
+        yield from (for_urls, for_urls.rstrip(b"="), for_urls[:known])
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        whole = encode(raw)
-        yield whole
-        yield whole.rstrip(b"=")
-        for offset in range(3):
+        for offset in (1, 2):
             bits = 8 * (offset + len(raw))
-            core = encode(bytes(offset) + raw)[-(-8 * offset // 6) : bits // 6]
-            yield core
-        first = whole[: 8 * len(raw) // 6]
-        for columns in BASE64_COLUMNS:
-            yield from _wrapped(first, columns)
-            yield from _wrapped(whole, columns)
+            yield encode(bytes(offset) + raw)[-(-8 * offset // 6) : bits // 6]
 
 
 def _hex(raw: bytes) -> Iterator[bytes]:
     for text in (raw.hex().encode(), raw.hex().upper().encode()):
-        yield text
-        for columns in HEX_COLUMNS:
-            yield from _wrapped(text, columns)
+        yield from _in_lines(text, HEX_COLUMNS, len(text))
 
 
-def _wrapped(text: bytes, columns: int) -> Iterator[bytes]:
-    """Give a text as it is cut into lines of so many characters, whole and line by line; nothing if it is no longer."""
-    if len(text) <= columns:
-        return
-    lines = [text[start : start + columns] for start in range(0, len(text), columns)]
-    yield b"\n".join(lines)
-    yield from lines
+def _in_lines(text: bytes, columns: tuple[int, ...], known: int) -> Iterator[bytes]:
+    """Give an encoding whole if it fits into a line, else its lines: whole, it is one after the other.
+
+    Of its end, only `known` characters are sure if something follows the value. No pattern is given that contains
+    others: such patterns make the search slow to build.
+    """
+    for width in columns:
+        for end in {len(text), len(text.rstrip(b"=")), known}:
+            last = max(end - 1, 0) // width * width
+            yield from (text[start : start + width] for start in range(0, last, width))
+            yield text[last:end]
+            if last > 0 and end - last < SHORTEST_LINE:  # too short to be looked for alone
+                before = text[last - width : last]
+                yield before + text[last:end]
+                yield before + b"\n" + text[last:end]
 
 
 def _percent(raw: bytes) -> Iterator[str]:

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runpass.runner.common_values import is_common
-from runpass.runner.secret_encodings import encodings
+from runpass.runner.secret_encodings import SHORTEST_LINE, encodings
 from runpass.secret import Secret
 
-SHORTEST: Final = 6
+SHORTEST: Final = SHORTEST_LINE
 """Shorter values are not masked: `true` or `1234` would tear holes into everything."""
 _HALF: Final = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, which JSON can spell and no output can hold."""

@@ -35,12 +35,14 @@ def cut(data, places):
 
 
 def by_hand(data, patterns):
-    """The definition: from the left, the longest secret that starts here is replaced."""
-    out, position = b"", 0
+    """The definition: from the left, the longest secret that starts here is replaced; those side by side together."""
+    out, position, after_mask = b"", 0, False
     while position < len(data):
         found = max((p for p in patterns if data.startswith(p, position)), key=len, default=b"")
-        out += MASK if found else data[position : position + 1]
+        if not (found and after_mask):
+            out += MASK if found else data[position : position + 1]
         position += len(found) or 1
+        after_mask = bool(found)
     return out
 
 
