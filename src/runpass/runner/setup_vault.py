@@ -94,13 +94,11 @@ class SetupVault:
         )
         resolved = self._resolved(references, values)
         # SECURITY: what a sensitive variable became is as secret as what it was.
-        sensitive = {
-            variable.name: resolved[variable.name]
-            for variable in self._lease.variables
-            if variable.sensitive and variable.name in resolved
-        }
+        sensitive = {variable.name for variable in self._lease.variables if variable.sensitive}
+        secrets = set(values.values())
+        named = {name: value for name, value in resolved.items() if name in sensitive or value in secrets}
         read = {str(reference): value for reference, value in values.items()}
-        await self._mask.learn(sensitive | read)
+        await self._mask.learn(named | read)
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
         await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
         for warning in session.granted.warnings:
