@@ -14,6 +14,7 @@ from rich.table import Table
 from bench.by_hand import BareCalls, Commands
 from bench.deployments import deployments_per_minute, time_to_secret
 from bench.lists import measure_lists
+from bench.masking import measure_masking
 from bench.play import Play, open_play
 from bench.samples import Row
 
@@ -58,7 +59,11 @@ def measure_deployments() -> dict[str, Any]:
     }
 
 
-PARTS = {"deployments": measure_deployments, "lists": lambda: {"lists": measure_lists()}}
+PARTS = {
+    "deployments": measure_deployments,
+    "lists": lambda: {"lists": measure_lists()},
+    "masking": lambda: {"masking": measure_masking()},
+}
 
 
 def show(play: Play, rows: list[Row], per_minute: float) -> None:

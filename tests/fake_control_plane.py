@@ -14,7 +14,7 @@ from runpass.ids import new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
 from runpass.protocol.identity import ForJob, IdentityRequest, IdentityToken
 from runpass.protocol.registration import Registered, Registration
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Report, Step
+from runpass.protocol.reports import Finish, Leak, LogEvent, LogLevel, Report, Step
 from runpass.protocol.run_lease import Command, Heartbeat, HeartbeatAnswer, Phase, RunFacts, RunLease, Variable, Wish
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
@@ -38,6 +38,7 @@ class FakeControlPlane(OnASocket):
         self.runner_key = "runner-key-" + str(new_id())
         self.registrations: list[Registration] = []
         self.steps: dict[UUID, dict[str, Step]] = defaultdict(dict)
+        self.leaks: dict[UUID, list[Leak]] = defaultdict(list)
         self.finishes: dict[UUID, Finish] = {}
         self.late: list[str] = []
         self.purposes: dict[UUID, list[str]] = defaultdict(list)
@@ -206,6 +207,7 @@ class FakeControlPlane(OnASocket):
         report = decode(Report, body)
         assert report.fencing_token == lease.fencing_token
         self.steps[lease.lease_id].update({step.name: step for step in report.steps})
+        self.leaks[lease.lease_id] += report.leaks
         for event in report.events:
             self._events[lease.lease_id].setdefault((event.step, event.number), event)
 

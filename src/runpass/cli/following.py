@@ -60,6 +60,8 @@ def print_deployment(found: Answer) -> None:
         "Finished": found.get("finishedAt"),
     }
     print_pairs({name: value for name, value in pairs.items() if value not in {None, ""}})
+    for leak in found.get("leaks", ()):
+        typer.echo(f"Masked in {one_line(leak['step'])}: {one_line(leak['secret'])}")
     for check in refusal.get("checks", ()):
         _print_check(check)
 

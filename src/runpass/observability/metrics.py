@@ -10,4 +10,5 @@ REQUEST_SECONDS = Histogram(
 )
 TOKENS_MINTED = Counter("runpass_identity_tokens_minted_total", "Workload identity tokens signed.", ("purpose",))
 DEPLOYMENTS_FINISHED = Counter("runpass_deployments_finished_total", "Deployments that ended.", ("type", "status"))
+SECRETS_MASKED = Counter("runpass_secrets_masked_total", "Secrets that turned up in output, once for each step.")
 RUNNERS_LOST = Counter("runpass_run_leases_lost_total", "Run leases that expired without a last word.")

@@ -15,6 +15,9 @@ MAX_MESSAGE = 16_384
 """Characters of one log event; longer lines are split by the runner."""
 MAX_EVENTS = 1_000
 """Log events of one report."""
+MAX_SECRET_NAME = 255
+MAX_LEAKS = 100
+"""Pairs of secret and step that one deployment tells of."""
 MAX_NUMBER = 2_147_483_647
 """Log events of one step: what the database's whole numbers hold."""
 
@@ -63,12 +66,20 @@ class LogEvent(Record):
     message: Annotated[str, Field(max_length=MAX_MESSAGE), Storable]
 
 
+class Leak(Record):
+    """A secret that turned up in the output of a step, masked: what it is known as, never anything of its value."""
+
+    secret: Annotated[str, Field(min_length=1, max_length=MAX_SECRET_NAME), Storable]
+    step: StepName
+
+
 class Report(Record):
     """Runner → server, with the lease's secret. Repeating a report changes nothing."""
 
     fencing_token: FencingToken
     steps: Annotated[tuple[Step, ...], Field(max_length=1_000)] = ()
     events: Annotated[tuple[LogEvent, ...], Field(max_length=MAX_EVENTS)] = ()
+    leaks: Annotated[tuple[Leak, ...], Field(max_length=MAX_LEAKS)] = ()
 
 
 class Outcome(StrEnum):

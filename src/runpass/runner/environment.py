@@ -7,7 +7,7 @@ from uuid import UUID
 
 from runpass.protocol.run_lease import RunFacts, Variable
 from runpass.protocol.variable_names import is_control, refusal
-from runpass.runner import outputs
+from runpass.runner import mask_file, outputs
 from runpass.runner.workspace import Workspace
 
 SYSTEM_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -87,6 +87,7 @@ def of_run(run: RunFacts, workspace: Workspace, tool_path: Iterable[Path]) -> di
         "ENV0_REVIEWER_EMAIL": run.reviewer_email,
         "ENV0_REVIEWER_USER_ID": _text(run.reviewer_id),
         outputs.VARIABLE: str(workspace.output),
+        mask_file.VARIABLE: str(workspace.masks),
     }
     return {name: value.replace("\0", "") for name, value in given.items() if value is not None}
 

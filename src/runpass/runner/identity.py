@@ -29,24 +29,25 @@ class Identity:
 
     async def ask(self, name: str) -> IdentityToken:
         """Give a fresh one of the tokens that the commands get."""
-        return await self._ask(_PURPOSES[name])
+        return await self._ask(_PURPOSES[name], name)
 
     async def for_credential(self, credential_id: UUID) -> Secret:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""
-        return (await self._ask(ForCredential(credential_id=credential_id))).token
+        purpose = ForCredential(credential_id=credential_id)
+        return (await self._ask(purpose, "the identity token of the login")).token
 
     def on_demand(self) -> dict[str, str]:
         """Give the variables with which the commands ask for tokens by themselves, as GitHub names them."""
         bearer = self._lease.id_token_request_token
         if bearer is None:
             return {}
-        self._mask.add([bearer])
+        self._mask.add({"ACTIONS_ID_TOKEN_REQUEST_TOKEN": bearer})
         return {
             "ACTIONS_ID_TOKEN_REQUEST_URL": self._control_plane.id_token_url(self._lease),
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN": bearer.reveal(),
         }
 
-    async def _ask(self, purpose: Purpose) -> IdentityToken:
+    async def _ask(self, purpose: Purpose, name: str) -> IdentityToken:
         answer = await self._control_plane.identity_token(self._lease, purpose)
-        self._mask.add([answer.token])
+        self._mask.add({name: answer.token})
         return answer

@@ -21,10 +21,11 @@ from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
 from runpass.runner.ending import Ending, RunEnds
 from runpass.runner.heartbeat import Heartbeats
 from runpass.runner.identity import Identity
+from runpass.runner.mask_file import MaskFile
 from runpass.runner.masking import Mask
 from runpass.runner.outputs import NoOutputs, outputs_of
 from runpass.runner.reporter import Reporter
-from runpass.runner.secret_forms import is_maskable
+from runpass.runner.secret_forms import unmasked
 from runpass.runner.settings import RunnerSettings
 from runpass.runner.setup_vault import SetupVault, VaultSetup
 from runpass.runner.steps import Commands
@@ -32,6 +33,7 @@ from runpass.runner.stop import Reason, Stop
 from runpass.runner.token_files import TokenFiles
 from runpass.runner.workspace import Workspace, WorkspaceRoot
 from runpass.secret import Secret
+from runpass.terminal_text import shown
 
 log = structlog.get_logger()
 VARIABLES_STEP: Final = "setup-variables"
@@ -65,9 +67,10 @@ class Job:
         self._reporter = Reporter(
             lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
         )
-        self._token_files = TokenFiles(self._identity, self._say_aside, bench.clock)
+        self._token_files = TokenFiles(self._identity, self._say_now, bench.clock)
         self._cell: Cell | None = None
         self._workspace: Workspace | None = None
+        self._mask_file: MaskFile | None = None
         self._commands: Commands | None = None
 
     async def run(self) -> None:
@@ -122,7 +125,7 @@ class Job:
         self._plan(needs_vault=needs_vault, refused=refusal is not None)
         if refusal is not None:
             raise await self._refused_variables(refusal)
-        await self._mask.learn(variable.value for variable in lease.variables if variable.sensitive)
+        await self._mask.learn({variable.name: variable.value for variable in lease.variables if variable.sensitive})
         cell = self._cell = bench.isolator.cell(self._name)
         tokens_for_job = asyncio.create_task(self._identity.for_job())
         tokens_for_job.add_done_callback(_look_at)
@@ -137,6 +140,9 @@ class Job:
             tokens_for_job.cancel()
         files_of_tokens = await self._token_files.start(self._workspace, cell.owner, tokens)
         variables = self._variables(self._workspace, vault, tokens) | files_of_tokens
+        tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
+        self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
+        self._mask.look_at(self._mask_file.look)
         return await self._run_commands(cell, self._workspace, variables)
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
@@ -192,6 +198,7 @@ class Job:
     async def _outputs(self, cell: Cell, workspace: Workspace) -> Secret | None:
         """Give what the run gives back. A file that is something else is told in the log, and is no failure."""
         read = self._bench.workspaces.read_output
+        await self._mask.refresh()
         try:
             content = await asyncio.to_thread(read, workspace, cell.owner, MAX_OUTPUT_BYTES)
             return None if content is None else outputs_of(content, self._mask)
@@ -200,21 +207,19 @@ class Job:
             return None
 
     async def _warn_of_unmasked(self, step: str, variables: dict[str, str]) -> None:
-        short = [
-            variable.name
+        secret = {
+            variable.name: Secret(variables[variable.name])
             for variable in self._lease.variables
-            if (variable.sensitive or setup_vault.has_reference(variable))
-            and variables.get(variable.name)
-            and not is_maskable(variables[variable.name])
-        ]
-        if short:
-            await self._say(step, f"Too short to be masked in this log: {', '.join(sorted(short))}.")
+            if (variable.sensitive or setup_vault.has_reference(variable)) and variables.get(variable.name)
+        }
+        for sentence in unmasked(secret):
+            await self._say(step, sentence)
+
+    async def _say_now(self, sentence: str) -> None:
+        await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
 
     async def _say(self, step: str, sentence: str) -> None:
-        await self._reporter.log(step, LogLevel.SYSTEM, self._mask.text(sentence))
-
-    async def _say_aside(self, sentence: str) -> None:
-        await self._say(self._reporter.current_step or self._reporter.last_step or VARIABLES_STEP, sentence)
+        await self._reporter.log(step, LogLevel.SYSTEM, shown(self._mask.text(sentence)))
 
     async def _clean_up(self, result: Ending) -> None:
         """End every process, every token and the workspace. A failure of one does not keep the others from theirs."""
@@ -248,6 +253,8 @@ class Job:
         return await self._logins.close()
 
     async def _remove_workspace(self) -> list[str]:
+        if self._mask_file is not None:
+            self._mask_file.close()
         if self._workspace is not None:
             await asyncio.to_thread(self._bench.workspaces.remove, self._workspace)
         return []

@@ -1,147 +1,174 @@
 """Masking: no secret that the runner knows of leaves it in a log, however the bytes come in."""
 
 import asyncio
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
-from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
-
-from runpass.runner.secret_forms import SHORTEST, forms
+from runpass.runner.mask_patterns import Patterns
+from runpass.runner.secret_forms import forms
 from runpass.secret import Secret
 
 MASK: Final = b"***"
 LARGE: Final = 4 * 1024
 """Characters of new secrets above which their patterns are made in a thread."""
+SENTENCE: Final = 4 * 1024
+"""Bytes of a text that is looked through without building the search for all that is masked."""
+UNNAMED: Final = "a secret of the run"
+
+Named = Mapping[str, Secret] | Iterable[Secret]
+"""Secrets by what people know them as: a variable's name, a reference. Without, they are `UNNAMED`."""
 
 
 class Mask:
-    """The secrets of one run. More may be added at any time; a `Masker` knows those of when it was made."""
+    """The secrets of one run. More may be added at any time, and count for every stream from then on."""
 
     def __init__(self) -> None:
-        self._known: set[Secret] = set()
-        self._patterns: set[bytes] = set()
-        self._compiled: _Patterns | None = None
+        self._known: dict[Secret, str] = {}
+        self._patterns: dict[bytes, str] = {}
+        self._compiled: Patterns | None = None
+        self._look: Callable[[], Awaitable[None]] | None = None
 
-    def add(self, values: Iterable[Secret]) -> None:
+    def look_at(self, source: Callable[[], Awaitable[None]] | None) -> None:
+        """Ask this source on every `refresh`: it adds what it has found since."""
+        self._look = source
+
+    async def refresh(self) -> None:
+        """Take in what the run itself has named by now. To be called before what it printed is masked."""
+        if self._look is not None:
+            await self._look()
+
+    def add(self, values: Named) -> None:
         """Mask these values from now on, in all their forms."""
-        new = set(values) - self._known
+        new = self._new(values)
         if new:
             self._take_in(new, _forms_of(new))
 
-    async def learn(self, values: Iterable[Secret]) -> None:
+    async def learn(self, values: Named) -> None:
         """Do as `add` does, and let the loop go on meanwhile if the values are large: their forms take seconds."""
-        new = set(values) - self._known
+        new = self._new(values)
         if sum(len(value.reveal()) for value in new) <= LARGE:
-            self.add(new)
+            if new:
+                self._take_in(new, _forms_of(new))
+        else:
+            await self._learn(new)
+
+    async def learn_aside(self, values: Named) -> None:
+        """Do as `learn` does for large values: for what a job decides on, which may be slow to take in."""
+        await self._learn(self._new(values))
+
+    async def _learn(self, new: Mapping[Secret, str]) -> None:
+        if not new:
             return
         self._take_in(new, await asyncio.to_thread(_forms_of, new))
         patterns = self._patterns
-        compiled = await asyncio.to_thread(_Patterns, patterns)
+        compiled = await asyncio.to_thread(Patterns, patterns)
         if self._patterns is patterns:  # nothing was added meanwhile
             self._compiled = compiled
 
-    def _take_in(self, values: set[Secret], patterns: set[bytes]) -> None:
-        self._known |= values
-        self._patterns = self._patterns | patterns  # a new set: another thread may be reading the old one
+    def _new(self, values: Named) -> dict[Secret, str]:
+        named = values.items() if isinstance(values, Mapping) else ((UNNAMED, value) for value in values)
+        found: dict[Secret, str] = {}
+        for name, value in named:
+            if value not in self._known:
+                found.setdefault(value, name)  # a value with two names is known by the first
+        return found
+
+    def _take_in(self, values: Mapping[Secret, str], patterns: Mapping[bytes, str]) -> None:
+        self._known = {**values, **self._known}
+        self._patterns = {**patterns, **self._patterns}  # a new one: another thread may be reading the old one
         self._compiled = None
 
     def masker(self) -> "Masker":
         """Give a masker for one stream of bytes."""
-        return Masker(self._patterns_compiled)
+        return Masker(lambda: self.compiled)
 
     def text(self, text: str) -> str:
         """Give a whole text with its secrets masked."""
-        masker = self.masker()
         raw = text.encode(errors="surrogateescape")
+        patterns = self._enough_for(raw)
+        masker = Masker(lambda: patterns)
         return (masker.feed(raw) + masker.finish()).decode(errors="replace")
+
+    def _enough_for(self, raw: bytes) -> Patterns:
+        if self._compiled is not None or len(raw) > SENTENCE:
+            return self.compiled
+        # What does not stand in it need not be looked for: no sentence of ours has to wait until all of it can be.
+        return Patterns({pattern: name for pattern, name in self._patterns.items() if pattern in raw})
 
     def close(self) -> None:
         """Forget the secrets."""
-        self._known, self._patterns = set(), set()
+        self._known, self._patterns = {}, {}
         self._compiled = None
 
     @property
-    def _patterns_compiled(self) -> "_Patterns":
+    def compiled(self) -> Patterns:
+        """Give what is looked for now."""
         if self._compiled is None:
-            self._compiled = _Patterns(self._patterns)
+            self._compiled = Patterns(self._patterns)
         return self._compiled
 
 
-def _forms_of(values: Iterable[Secret]) -> set[bytes]:
-    return set().union(*(forms(value.reveal()) for value in values))
-
-
-class _Patterns:
-    """The patterns of a mask, ready to be searched for."""
-
-    def __init__(self, patterns: set[bytes]) -> None:
-        self._sorted = sorted(patterns)
-        self._longest = max(map(len, patterns), default=0)
-        # Built for every run before its first command: this kind is built in a tenth of the default's time.
-        kind = Implementation.NoncontiguousNFA
-        self._whole = BytesAhoCorasick(self._sorted, MatchKind.LeftmostLongest, kind)
-        self._heads = BytesAhoCorasick({pattern[:SHORTEST] for pattern in patterns}, MatchKind.Standard, kind)
-
-    def matches(self, data: bytes) -> list[tuple[int, int]]:
-        """Give start and end of the leftmost longest matches that do not overlap."""
-        return [(start, end) for _, start, end in self._whole.find_matches_as_indexes(data)]
-
-    def first_open(self, data: bytes) -> Callable[[int], int]:
-        """Give what tells, for a position, the first place from there on where the rest of the data begins a pattern.
-
-        Only the places that are asked for are looked at: each one costs a look at the whole rest, and a run of one
-        repeated character has as many of them as it has characters.
-        """
-        tail = max(len(data) - self._longest + 1, 0)
-        heads = self._heads.find_matches_as_indexes(memoryview(data)[tail:], overlapping=True)
-        last = range(max(len(data) - SHORTEST + 1, 0), len(data))
-        starts: list[int] = [*sorted({tail + start for _, start, _ in heads}), *last]
-
-        def first(position: int) -> int:
-            for index in range(bisect_left(starts, position), len(starts)):
-                if self._begins(data[starts[index] :]):
-                    return starts[index]
-            return len(data)
-
-        return first
-
-    def _begins(self, rest: bytes) -> bool:
-        # The pattern itself, if it is one, sorts first among all that begin with it.
-        place = bisect_left(self._sorted, rest + b"\0")
-        return place < len(self._sorted) and self._sorted[place].startswith(rest)
+def _forms_of(values: Mapping[Secret, str]) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    for value, name in values.items():
+        for form in forms(value.reveal()):
+            found.setdefault(form, name)
+    return found
 
 
 class Masker:
-    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in."""
+    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in.
 
-    def __init__(self, patterns: _Patterns) -> None:
+    Secrets that stand side by side become one mask, so that it tells nothing of how long a value is.
+    """
+
+    def __init__(self, patterns: Callable[[], Patterns]) -> None:
         self._patterns = patterns
         self._held = b""
+        self._after_mask = False
+        self._seen: set[str] = set()
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
+        patterns = self._patterns()
         held = self._held + data
-        first_open = self._patterns.first_open(held)
-        out, position = [], 0
+        first_open = patterns.first_open(held)
         hold_from = first_open(0)
-        for start, end in self._patterns.matches(held):
+        decided, position = [], 0
+        for match in patterns.matches(held):
+            _, start, end = match
             if hold_from <= start:
                 break  # something that started earlier, or a longer one from the same place, may still come
-            out += [held[position:start], MASK]
+            decided.append(match)
             position = end
             if hold_from < position:
                 hold_from = first_open(position)
-        out.append(held[position:hold_from])
         self._held = held[hold_from:]
-        return b"".join(out)
+        return self._masked(patterns, held[:hold_from], decided)
 
     def finish(self) -> bytes:
         """Give the rest: the stream has ended, so nothing can become a secret any more."""
-        out, position = [], 0
-        for start, end in self._patterns.matches(self._held):
-            out += [self._held[position:start], MASK]
-            position = end
-        out.append(self._held[position:])
-        self._held = b""
+        patterns = self._patterns()
+        held, self._held = self._held, b""
+        return self._masked(patterns, held, patterns.matches(held))
+
+    def _masked(self, patterns: Patterns, data: bytes, matches: Iterable[tuple[int, int, int]]) -> bytes:
+        out: list[bytes] = []
+        position, found = 0, set()
+        for pattern, start, end in matches:
+            if start > position:
+                out += [data[position:start], MASK]
+            elif not self._after_mask:
+                out.append(MASK)
+            position, self._after_mask = end, True
+            found.add(pattern)
+        if position < len(data):
+            out.append(data[position:])
+            self._after_mask = False
+        self._seen |= patterns.names(found)
         return b"".join(out)
+
+    def take_seen(self) -> set[str]:
+        """Give the names of the secrets that turned up since the last call."""
+        seen, self._seen = self._seen, set()
+        return seen

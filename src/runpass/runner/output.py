@@ -8,6 +8,7 @@ from typing import Final, Self
 from runpass.protocol.reports import MAX_MESSAGE, LogLevel
 from runpass.runner.masking import Mask
 from runpass.runner.reporter import Reporter
+from runpass.terminal_text import open_end, pieces, shown
 
 CHUNK_BYTES: Final = 64 * 1024
 PARTIAL_SECONDS: Final = 0.2
@@ -15,29 +16,62 @@ PARTIAL_SECONDS: Final = 0.2
 
 
 class Lines:
-    """Turns masked bytes into lines. Invalid UTF-8 and NUL (no database takes it) become the replacement character."""
+    """Turns masked bytes into lines that are safe to show, none longer than `MAX_MESSAGE`.
+
+    Invalid UTF-8 and NUL (no database takes it) become the replacement character; what else could do more than be read
+    is escaped (`terminal_text`). What comes out does not depend on how the bytes were cut on their way in, except for
+    where a line that was taken before its end is cut.
+    """
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._partial = ""
+        self._goes_on = False
+        """Whether a part of this line has been given already."""
 
     @property
     def has_partial(self) -> bool:
-        """Whether a line has begun and not ended."""
-        return bool(self._partial)
+        """Whether a line has begun and not ended, and there is something of it to be taken."""
+        return len(self._partial) > open_end(self._partial)
 
     def feed(self, data: bytes, *, final: bool = False) -> list[str]:
         """Give the lines that are complete now, or too long to wait for their end."""
         text = self._partial + self._decoder.decode(data, final).replace("\0", "\N{REPLACEMENT CHARACTER}")
-        *lines, self._partial = text.split("\n")
-        if final or len(self._partial) >= MAX_MESSAGE:
-            lines += self.take_partial()
-        return [line.removesuffix("\r") for line in lines]
+        *ended, self._partial = text.split("\n")
+        lines: list[str] = []
+        for line in ended:
+            if len(line) <= MAX_MESSAGE and not self._goes_on and line.isprintable():
+                lines.append(line)  # nearly all lines, so this is quick
+            else:
+                self._end(self._long(line, lines), lines)
+        self._partial = self._long(self._partial, lines)
+        if final and self._partial:
+            self._end(self._partial, lines)
+            self._partial = ""
+        return lines
 
     def take_partial(self) -> list[str]:
-        """Give the line that has begun, if there is one."""
-        partial, self._partial = self._partial, ""
-        return [partial] if partial else []
+        """Give of the line that has begun what no later byte can change; nothing if there is none."""
+        end = len(self._partial) - open_end(self._partial)
+        partial, self._partial = self._partial[:end], self._partial[end:]
+        self._goes_on = self._goes_on or bool(partial)
+        return list(pieces(shown(partial), MAX_MESSAGE)) if partial else []
+
+    def _long(self, line: str, lines: list[str]) -> str:
+        """Move what is too long to wait for its end, in parts of always the same size; give the rest."""
+        start = 0
+        while len(line) - start > MAX_MESSAGE:
+            end = start + MAX_MESSAGE
+            end -= open_end(line[start:end])
+            lines += pieces(shown(line[start:end]), MAX_MESSAGE)
+            start, self._goes_on = end, True
+        return line[start:]
+
+    def _end(self, rest: str, lines: list[str]) -> None:
+        text = rest.removesuffix("\r")
+        if text or not self._goes_on:
+            lines += pieces(shown(text), MAX_MESSAGE)
+        self._goes_on = False
 
 
 async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, step: str, level: LogLevel) -> None:
@@ -48,12 +82,13 @@ async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, ste
         chunk = await _read(reader, PARTIAL_SECONDS if lines.has_partial else None)
         if chunk is None:
             ready = lines.take_partial()
-        elif chunk:
-            ready = lines.feed(masker.feed(chunk))
         else:
-            ready = lines.feed(masker.finish(), final=True)
+            await mask.refresh()
+            ready = lines.feed(masker.feed(chunk)) if chunk else lines.feed(masker.finish(), final=True)
         for line in ready:
             await reporter.log(step, level, line)
+        for name in sorted(masker.take_seen()):
+            await reporter.leak(step, mask.text(name))
 
 
 async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:

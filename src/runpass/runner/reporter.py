@@ -9,7 +9,18 @@ import structlog
 
 from runpass.clock import Clock
 from runpass.errors import RunpassError, StaleLease, Unauthenticated
-from runpass.protocol.reports import MAX_EVENTS, MAX_MESSAGE, LogEvent, LogLevel, Report, Step, StepStatus
+from runpass.protocol.reports import (
+    MAX_EVENTS,
+    MAX_LEAKS,
+    MAX_MESSAGE,
+    MAX_SECRET_NAME,
+    Leak,
+    LogEvent,
+    LogLevel,
+    Report,
+    Step,
+    StepStatus,
+)
 from runpass.runner.control_plane import TemporaryFailure
 from runpass.runner.stop import Reason, Stop
 
@@ -36,6 +47,8 @@ class Reporter:
         self._numbers: Counter[str] = Counter()
         self._steps: dict[str, Step] = {}
         self._unsent_steps: dict[str, Step] = {}
+        self._leaks: set[Leak] = set()
+        self._unsent_leaks: list[Leak] = []
         self._something = asyncio.Event()
         self._full_enough = asyncio.Event()
         self._room = asyncio.Event()
@@ -85,6 +98,15 @@ class Reporter:
         for start in range(0, max(len(message), 1), MAX_MESSAGE):
             self._queue(step, level, message[start : start + MAX_MESSAGE])
 
+    async def leak(self, step: str, secret: str) -> None:
+        """Tell once that the secret of this name turned up, masked, in this step; of so many, no more is told."""
+        found = Leak(secret=secret[:MAX_SECRET_NAME], step=step)
+        if found in self._leaks or len(self._leaks) >= MAX_LEAKS:
+            return
+        self._leaks.add(found)
+        self._unsent_leaks.append(found)
+        await self.log(step, LogLevel.SYSTEM, f"Masked: {found.secret} was printed in this step.")
+
     def _queue(self, step: str, level: LogLevel, message: str) -> None:
         if self._stop.lost:
             return
@@ -113,7 +135,7 @@ class Reporter:
             await self._something.wait()
             if not (self._closing or self._full_enough.is_set()):
                 await self._gather()
-            if not (self._events or self._unsent_steps):
+            if not (self._events or self._unsent_steps or self._unsent_leaks):
                 self._something.clear()
                 if self._closing:
                     return
@@ -141,10 +163,11 @@ class Reporter:
             characters += len(events[-1].message)
         self._characters -= characters
         steps, self._unsent_steps = tuple(self._unsent_steps.values()), {}
+        leaks, self._unsent_leaks = tuple(self._unsent_leaks), []
         if len(self._events) < MAX_EVENTS and self._characters < REPORT_CHARACTERS and not self._closing:
             self._full_enough.clear()
         self._room.set()
-        return Report(fencing_token=self._fencing_token, steps=steps, events=tuple(events))
+        return Report(fencing_token=self._fencing_token, steps=steps, events=tuple(events), leaks=leaks)
 
     async def _deliver(self, report: Report) -> None:
         while not self._stop.lost:

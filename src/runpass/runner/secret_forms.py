@@ -1,52 +1,77 @@
-"""The forms in which a secret may turn up in a log: as it is, line by line, and in the usual encodings."""
+"""What is looked for on account of one secret: its text, lines and JSON leaves, and their spellings. Pure."""
 
-import base64
 import json
-import shlex
-from collections.abc import Iterator
-from typing import Final
-from urllib.parse import quote, quote_plus
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
-SHORTEST: Final = 6
+from runpass.runner.common_values import is_common
+from runpass.runner.secret_encodings import SHORTEST_LINE, encodings
+from runpass.secret import Secret
+
+SHORTEST: Final = SHORTEST_LINE
 """Shorter values are not masked: `true` or `1234` would tear holes into everything."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which JSON can spell and no output can hold."""
+MOST_ENCODED: Final = 200
+"""Leaves of one JSON value that are looked for in other spellings too; of further ones, the text alone is."""
 
 
 def is_maskable(value: str) -> bool:
-    """Whether the value is long enough to be masked."""
-    return len(value.strip()) >= SHORTEST
+    """Whether the value is long enough to be masked, and no word that stands in many logs."""
+    stripped = value.strip()
+    return len(stripped) >= SHORTEST and not is_common(stripped)
+
+
+def unmasked(values: Mapping[str, Secret]) -> list[str]:
+    """Give the sentences that say, by their names, which of these secrets are not masked."""
+    plain = {name: value.reveal().strip() for name, value in values.items() if not is_maskable(value.reveal())}
+    short = sorted(name for name, value in plain.items() if 0 < len(value) < SHORTEST)
+    common = sorted(name for name, value in plain.items() if len(value) >= SHORTEST)
+    found = [f"Too short to be masked in this log: {', '.join(short)}."] if short else []
+    return found + ([f"Too common a value to be masked in this log: {', '.join(common)}."] if common else [])
 
 
 def forms(value: str) -> set[bytes]:
-    """Give every form of a value that is masked; nothing if it is too short."""
-    if not is_maskable(value):
-        return set()
-    pieces = {value, value.strip(), *(line.strip() for line in value.splitlines())}
-    found = {piece.encode(errors="surrogateescape") for piece in pieces if is_maskable(piece)}
-    for piece in {value, value.strip()}:
-        found.update(_encoded(piece))
+    """Give everything that is masked on account of a value; nothing if it is too short or too common."""
+    found: set[bytes] = set()
+    for number, piece in enumerate(_pieces(value)):
+        found.update(line.encode(errors="surrogateescape") for line in _texts(piece))
+        if number < MOST_ENCODED:
+            found.update(encodings(piece))
     return {form for form in found if len(form) >= SHORTEST}
 
 
-def _encoded(value: str) -> Iterator[bytes]:
-    raw = value.encode(errors="surrogateescape")
-    yield from _base64(raw)
-    yield raw.hex().encode()
-    yield raw.hex().upper().encode()
-    quoted = {quote(raw), quote(raw, safe=""), quote_plus(raw)}
-    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]}
-    for text in quoted | escaped | {shlex.quote(value)}:
-        yield text.encode(errors="surrogateescape")
+def _pieces(value: str) -> dict[str, None]:
+    """Give the value with and without the space around it, and the leaves of the JSON that it may be."""
+    wholes = [value, value.strip()] if is_maskable(value) else []
+    leaves = (leaf.strip() for leaf in _leaves(value))
+    return dict.fromkeys([*wholes, *(leaf for leaf in leaves if is_maskable(leaf))])
 
 
-def _base64(raw: bytes) -> Iterator[bytes]:
-    """Give the value's base64 in both alphabets, alone and as a part of something longer.
+def _texts(piece: str) -> Iterator[str]:
+    """Give a piece and each of its lines: logs show them with something in front."""
+    yield piece
+    for line in piece.splitlines():
+        if is_maskable(line):
+            yield line.strip()
 
-    In a longer text the value may start at any of three offsets; the characters it shares with its neighbours are left
-    out, since they cannot be known.
-    """
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        yield encode(raw)
-        yield encode(raw).rstrip(b"=")
-        for offset in range(3):
-            bits = 8 * (offset + len(raw))
-            yield encode(bytes(offset) + raw)[-(-8 * offset // 6) : bits // 6]
+
+def _leaves(value: str) -> Iterator[str]:
+    """Give the texts in a JSON object or list, and its long numbers as they are written there; never its keys."""
+    if not value.lstrip().startswith(("{", "[", '"')):
+        return
+    try:
+        found = json.loads(value, parse_int=str, parse_float=str)
+    except (ValueError, RecursionError):
+        return
+    waiting: list[Any] = [found]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            if _HALF.search(item) is None:
+                yield item
+        elif isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item

@@ -16,6 +16,7 @@ from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
 from runpass.runner.refusal_checks import checks_of
+from runpass.runner.secret_forms import unmasked
 from runpass.secret import Secret
 from runpass.vault.errors import LoginRefused, ReferenceInvalid, SecretUnusable, VaultFailure
 from runpass.vault.references import SecretReference, find_references, resolved_length, substitute
@@ -83,7 +84,7 @@ class SetupVault:
         references = _references(self._lease.variables)
         credential = grant.value
         if credential.client_key is not None:
-            await self._mask.learn([credential.client_key])
+            await self._mask.learn({"VAULT_CLIENT_KEY": credential.client_key})
         if credential.is_clear_text:
             await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
         jwt = self._jwt = await self._identity.for_credential(grant.credential_id)
@@ -93,18 +94,19 @@ class SetupVault:
         )
         resolved = self._resolved(references, values)
         # SECURITY: what a sensitive variable became is as secret as what it was.
-        sensitive = [
-            resolved[variable.name]
-            for variable in self._lease.variables
-            if variable.sensitive and variable.name in resolved
-        ]
-        await self._mask.learn([*values.values(), *sensitive])
+        sensitive = {variable.name for variable in self._lease.variables if variable.sensitive}
+        secrets = set(values.values())
+        named = {name: value for name, value in resolved.items() if name in sensitive or value in secrets}
+        read = {str(reference): value for reference, value in values.items()}
+        await self._mask.learn(named | read)
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
         await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
         for warning in session.granted.warnings:
             await self._say(f"Vault warns: {warning}")
         if resolved:
             await self._say(f"Read from Vault: {', '.join(resolved)}.")
+        for sentence in unmasked(read):
+            await self._say(sentence)
         return VaultSetup(variables(credential, session, written), resolved)
 
     def _resolved(

@@ -15,6 +15,7 @@ from runpass.runner.cell import Owner
 
 LOCK_NAME: Final = ".lock"
 OUTPUT_NAME: Final = "runpass-output.json"
+MASK_NAME: Final = "runpass-mask"
 PARTS: Final = ("workspace", "home", "tmp", "scripts")
 REMOVE_ATTEMPTS: Final = 3
 
@@ -47,6 +48,11 @@ class Workspace:
     def output(self) -> Path:
         """Give the file that the run may leave its outputs in."""
         return self.tmp / OUTPUT_NAME
+
+    @property
+    def masks(self) -> Path:
+        """Give the file that the run may name further secrets in."""
+        return self.tmp / MASK_NAME
 
 
 class WorkspaceRoot:
@@ -124,9 +130,7 @@ class WorkspaceRoot:
         except OSError as error:
             raise JobError(f"The output file cannot be read: {error.strerror}.") from error
         try:
-            found = os.fstat(file)
-            its_user = os.geteuid() if owner is None else owner.uid
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1 or found.st_uid != its_user:
+            if not is_plain_file_of(os.fstat(file), owner):
                 raise JobError("The output file is not a plain file of the run's own.")
             with os.fdopen(file, "rb", closefd=False) as output:
                 return output.read(limit + 1)
@@ -135,13 +139,17 @@ class WorkspaceRoot:
         finally:
             os.close(file)
 
-    def _open_output(self, workspace: Workspace) -> int:
+    def open_tmp(self, workspace: Workspace) -> int:
+        """Open a run's directory for temporary files, following no link on the way. The caller closes it."""
         directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         run = os.open(workspace.directory.name, directory, dir_fd=self._directory)
         try:
-            tmp = os.open("tmp", directory, dir_fd=run)
+            return os.open("tmp", directory, dir_fd=run)
         finally:
             os.close(run)
+
+    def _open_output(self, workspace: Workspace) -> int:
+        tmp = self.open_tmp(workspace)
         try:
             return os.open(OUTPUT_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=tmp)
         finally:
@@ -157,6 +165,12 @@ class WorkspaceRoot:
                 if attempt == REMOVE_ATTEMPTS - 1:
                     raise
                 time.sleep(0.1)
+
+
+def is_plain_file_of(found: os.stat_result, owner: Owner | None) -> bool:
+    """Whether this is a file that belongs to a run's user and has no other name."""
+    its_user = os.geteuid() if owner is None else owner.uid
+    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1 and found.st_uid == its_user
 
 
 def _fill(directory: int, owner: Owner | None, commands: Sequence[str], others: Mapping[str, bytes]) -> None:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpass.runner.masking import MASK, Mask
+from runpass.runner.masking import MASK, UNNAMED, Mask
 from runpass.runner.secret_forms import SHORTEST, forms, is_maskable
 from runpass.secret import Secret
 
 # A small alphabet, so that secrets overlap, contain and begin each other, and turn up by accident.
-letters = st.text("abc", min_size=SHORTEST, max_size=12)
+letters = st.text("abc", min_size=SHORTEST, max_size=12).filter(is_maskable)
 several = st.lists(letters, min_size=1, max_size=5)
 
 
@@ -35,12 +35,14 @@ def cut(data, places):
 
 
 def by_hand(data, patterns):
-    """The definition: from the left, the longest secret that starts here is replaced."""
-    out, position = b"", 0
+    """The definition: from the left, the longest secret that starts here is replaced; those side by side together."""
+    out, position, after_mask = b"", 0, False
     while position < len(data):
         found = max((p for p in patterns if data.startswith(p, position)), key=len, default=b"")
-        out += MASK if found else data[position : position + 1]
+        if not (found and after_mask):
+            out += MASK if found else data[position : position + 1]
         position += len(found) or 1
+        after_mask = bool(found)
     return out
 
 
@@ -97,8 +99,8 @@ def test_a_secret_inside_a_longer_base64_text_is_masked_at_every_offset(offset):
 
 
 def test_every_line_of_a_long_secret_is_masked_alone():
-    key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\n  qqqqqqqqqqqqqqqq\n-----END KEY-----\n"
-    result = masked(mask_of(key), b"one: MC4CAQAwBQYDK2VwBCIEIH two: qqqqqqqqqqqqqqqq\n")
+    key = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\n  qqqqqqqqwwwwwwww\n-----END KEY-----\n"
+    result = masked(mask_of(key), b"one: MC4CAQAwBQYDK2VwBCIEIH two: qqqqqqqqwwwwwwww\n")
     assert result == b"one: *** two: ***\n"
     assert masked(mask_of(key), key.encode()) == MASK
 
@@ -106,6 +108,45 @@ def test_every_line_of_a_long_secret_is_masked_alone():
 def test_short_values_are_left_alone():
     assert not is_maskable("12345")
     assert masked(mask_of("12345", ""), b"12345 true") == b"12345 true"
+
+
+def test_what_is_learnt_while_a_stream_goes_on_counts_for_what_comes_then():
+    mask = mask_of("hunter2-horse")
+    masker = mask.masker()
+    assert masker.feed(b"correct-battery hunter2-ho") == b"correct-battery "
+    mask.add([Secret("correct-battery")])
+    assert masker.feed(b"rse correct-battery\n") == b"*** ***\n"
+
+
+def test_a_stream_tells_which_secrets_turned_up_in_it_by_name():
+    mask = Mask()
+    mask.add(
+        {"DB_PASSWORD": Secret("hunter2-horse"), "ALSO": Secret("hunter2-horse"), "OTHER": Secret("never-printed")}
+    )
+    mask.add([Secret("nameless-horse")])
+    masker = mask.masker()
+    masker.feed(base64.b64encode(b"hunter2-horse") + b" hunter2-ho")
+    assert masker.take_seen() == {"DB_PASSWORD"}
+    masker.feed(b"p\n nameless-hors")
+    assert masker.take_seen() == set()
+    masker.feed(b"e")
+    masker.finish()
+    assert masker.take_seen() == {UNNAMED}
+
+
+@given(values=several, text=st.text("abcd", max_size=100), size=st.integers(1, 9))
+def test_the_names_that_turned_up_do_not_depend_on_how_the_bytes_were_cut(values, text, size):
+    def seen(*pieces):
+        mask = Mask()
+        mask.add({f"S{number}": Secret(value) for number, value in enumerate(values)})
+        masker = mask.masker()
+        for piece in pieces:
+            masker.feed(piece)
+        masker.finish()
+        return masker.take_seen()
+
+    data = text.encode()
+    assert seen(*(data[at : at + size] for at in range(0, len(data), size))) == seen(data)
 
 
 def test_a_text_without_secrets_passes_at_once():
@@ -133,10 +174,10 @@ def test_large_secrets_are_learnt_and_known_ones_are_not_worked_on_again():
         mask = Mask()
         large = Secret("".join(f"{number:x}-" for number in range(8_000)))
         await mask.learn([large, Secret("hunter2-horse")])
-        compiled = mask.masker()
+        compiled = mask.compiled
         mask.add([large])
         assert masked(mask, b"a " + large.reveal().encode() + b" hunter2-horse b") == b"a *** *** b"
-        assert vars(mask.masker())["_patterns"] is vars(compiled)["_patterns"]
+        assert mask.compiled is compiled
 
     asyncio.run(scenario())
 

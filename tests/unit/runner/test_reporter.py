@@ -4,7 +4,7 @@ import pytest
 
 from runpass.clock import SYSTEM_CLOCK
 from runpass.errors import StaleLease
-from runpass.protocol.reports import MAX_EVENTS, MAX_MESSAGE, LogLevel, StepStatus
+from runpass.protocol.reports import MAX_EVENTS, MAX_LEAKS, MAX_MESSAGE, LogLevel, StepStatus
 from runpass.runner.control_plane import TemporaryFailure
 from runpass.runner.reporter import WAITING_CHARACTERS, Reporter
 from runpass.runner.stop import Stop
@@ -162,5 +162,24 @@ def test_the_step_that_was_going_on_ends_as_the_run_did(status):
         reporter.end_steps(status, StepStatus.SKIPPED)
         await deliver(reporter)
         assert server.reports[-1].steps[-1].status is status
+
+    asyncio.run(story())
+
+
+def test_a_leak_is_told_once_for_each_secret_and_step_and_no_more_than_so_many():
+    async def story():
+        server = Server()
+        reporter, _ = reporter_of(server)
+        for _ in range(3):
+            await reporter.leak("a", "DB_PASSWORD")
+            await reporter.leak("b", "DB_PASSWORD")
+        for number in range(MAX_LEAKS):
+            await reporter.leak("c", f"NAME_{number}" + "x" * 300)
+        await deliver(reporter)
+        leaks = [leak for report in server.reports for leak in report.leaks]
+        assert [(leak.step, leak.secret) for leak in leaks[:2]] == [("a", "DB_PASSWORD"), ("b", "DB_PASSWORD")]
+        assert len(leaks) == MAX_LEAKS
+        assert server.messages[0] == "Masked: DB_PASSWORD was printed in this step."
+        assert len(server.messages) == MAX_LEAKS
 
     asyncio.run(story())

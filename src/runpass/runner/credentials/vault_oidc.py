@@ -96,7 +96,7 @@ class VaultLogins:
         self._started.append(task)
         # SECURITY: a cancelled run leaves the login going on: only its answer holds the token to be revoked.
         session = await asyncio.shield(task)
-        self._mask.add([session.token, session.granted.accessor])
+        self._mask.add({"VAULT_TOKEN": session.token, "the accessor of VAULT_TOKEN": session.granted.accessor})
         self._renewals.append(asyncio.create_task(keep_alive(session)))
         return session
 

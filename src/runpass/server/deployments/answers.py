@@ -39,6 +39,14 @@ class RefusalAnswer(ApiModel):
     checks: Annotated[list[RefusalCheckAnswer], Field(default_factory=list)]
 
 
+class LeakAnswer(ApiModel):
+    """A secret that turned up in the output of a step, where it was masked: what it is known as."""
+
+    secret: str
+    """The name of a variable, a reference, or what else the runner knows it as."""
+    step: str
+
+
 class DeploymentAnswer(ApiModel):
     """Response: a deployment ("deployment log" in env0's words)."""
 
@@ -65,6 +73,8 @@ class DeploymentAnswer(ApiModel):
     error: str | None = None
     failed_step: str | None = None
     refusal: RefusalAnswer | None = None
+    leaks: Annotated[list[LeakAnswer], Field(default_factory=list)]
+    """Empty in lists."""
     output: dict[str, Any] | None = None
     """By name: `{value, sensitive, type}`; null in lists. A sensitive value is null."""
     workflow_file: None = None
@@ -115,7 +125,9 @@ def deployment_answer(
     """Show one deployment with what it gave back; `with_expected` for those who manage its credentials."""
     starter = user(tx, deployment.organization_id, deployment.started_by)
     answer = _deployment_answer(deployment, starter, shown_outputs(tx, cipher, deployment))
-    return answer.model_copy(update={"refusal": _refusal(deployment, with_expected=with_expected)})
+    leaks = [LeakAnswer(secret=leak.secret, step=leak.step) for leak in deployment.leaks]
+    refusal = _refusal(deployment, with_expected=with_expected)
+    return answer.model_copy(update={"refusal": refusal, "leaks": leaks})
 
 
 def _deployment_answer(deployment: Deployment, starter: User, output: dict[str, Any] | None = None) -> DeploymentAnswer:

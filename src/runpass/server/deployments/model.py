@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import field_validator
 
 from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, ProjectId, RunLeaseId, RunnerId, TemplateId
+from runpass.protocol.reports import Leak
 from runpass.protocol.run_lease import Command, Phase, RunFacts, Variable
 from runpass.protocol.wire import Record
 from runpass.server.runners.model import DEFAULT_POOL
@@ -97,6 +98,8 @@ class Deployment:
     started_at: datetime | None
     finished_at: datetime | None
     reviewed_at: datetime | None
+    leaks: tuple[Leak, ...] = ()
+    """Secrets that turned up, masked, in its output: names and steps."""
 
 
 @dataclass(frozen=True, slots=True)

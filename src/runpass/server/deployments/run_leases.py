@@ -14,7 +14,7 @@ import structlog
 from runpass.clock import Clock
 from runpass.errors import Conflict, StaleLease, Unauthenticated, Unavailable
 from runpass.ids import RunLeaseId, new_id
-from runpass.observability.metrics import RUNNERS_LOST
+from runpass.observability.metrics import RUNNERS_LOST, SECRETS_MASKED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Report
@@ -30,6 +30,7 @@ from runpass.server.db.engine import Database, Transaction
 from runpass.server.deployments import lease_store, log_store, store
 from runpass.server.deployments.changing import cancel_waiting, change_state, count_end, note_state
 from runpass.server.deployments.inputs import commands_for, inputs_of
+from runpass.server.deployments.leaks import keep_leaks
 from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.outputs import seal_outputs
 from runpass.server.deployments.reporting import keep_report, named
@@ -218,12 +219,14 @@ def heartbeat(rules: LeaseRules, holder: Holder) -> HeartbeatAnswer:
 
 
 def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
-    """Store steps and log events."""
+    """Store steps, log events, and which secrets turned up in them, masked."""
     now = rules.clock.now()
     with rules.database.write() as tx:
         lease, deployment = held(tx, holder, now)
         lease_store.mark_spoken(tx, lease.id, now)
         keep_report(tx, deployment, report, rules.max_log_bytes)
+        leaks = keep_leaks(tx, deployment, report.leaks, by=holder.runner.audit_name, now=now)
+    SECRETS_MASKED.inc(leaks)
 
 
 def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:

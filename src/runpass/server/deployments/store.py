@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, or_, select, update
 
 from runpass.ids import DeploymentId, EnvironmentId, OrganizationId, PoolId, ProjectId
+from runpass.protocol.reports import Leak
 from runpass.protocol.run_lease import Phase
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.deployments import deployments
@@ -173,6 +174,12 @@ def move(tx: Transaction, deployment_id: DeploymentId, before: DeploymentStatus,
     return tx.execute(update(deployments).where(still).values(**values)).rowcount == 1
 
 
+def save_leaks(tx: Transaction, deployment_id: DeploymentId, leaks: Sequence[Leak]) -> None:
+    """Replace what is known of the secrets that turned up in a deployment's output."""
+    this = deployments.c.id == deployment_id
+    tx.execute(update(deployments).where(this).values(leaks=[leak.model_dump() for leak in leaks]))
+
+
 def _can_be_taken() -> ColumnElement[bool]:
     waiting = deployments.c.status.in_(_written_out("waiting", WAITING))
     return waiting & or_(deployments.c.status == "APPROVED", ~_environment_is_busy())
@@ -230,4 +237,5 @@ def _deployment(row: Row[Any]) -> Deployment:
         started_at=row.started_at,
         finished_at=row.finished_at,
         reviewed_at=row.reviewed_at,
+        leaks=tuple(Leak(**leak) for leak in row.leaks or ()),
     )

@@ -55,6 +55,7 @@ deployments = Table(
     Column("error", Text, nullable=True),
     Column("failed_step", String(128), nullable=True),
     json_column("refusal", nullable=True),
+    json_column("leaks", nullable=True),
     Column("outputs_sealed", LargeBinary, nullable=True, comment="what the run gave back, encrypted"),
     Column("reviewed_by", String(255), nullable=True),
     Column("log_bytes", BigInteger, nullable=False, default=0),
