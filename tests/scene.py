@@ -73,7 +73,7 @@ class Scene:
             operator.in_namespace(namespace).write(f"{kv}/data/app", {"data": {"password": PASSWORD}})
         return Project(project, credential, mount, kv, name, namespace)
 
-    def credential(self, address: str, role: str, mount: str, *, api: Admin | None = None, **more: str) -> str:
+    def credential(self, address: str, role: str, mount: str, *, api: Admin | None = None, **more: Any) -> str:
         api = api or self.api
         value = {"address": address, "version": "2.7.2", "roleName": role, "jwtAuthBackendPath": mount, **more}
         body = {"name": role, "type": "VAULT_OIDC", "value": value, "organizationId": api.organization_id}

@@ -114,3 +114,17 @@ def test_a_vault_that_does_not_know_it_is_told_apart(said):
 def test_the_login_is_in_no_representation(inline):
     assert "eyJ" not in repr(inline())
     assert "eyJ" not in repr(InlineLogin("jwt", "r", Secret("eyJ.x.y")))
+
+
+def test_the_secrets_may_be_in_another_namespace_than_the_auth_method(vault_root, inline, unique, jwt_mount):
+    namespace = unique("team")
+    vault_root.write(f"sys/namespaces/{namespace}")
+    inside = vault_root.in_namespace(namespace)
+    inside.write("sys/mounts/kv", {"type": "kv", "options": {"version": "2"}})
+    inside.write("kv/data/app", {"data": {"x": "theirs"}})
+    policy = vault_root.read(f"auth/{jwt_mount}/role/inline").data["token_policies"][0]
+    view = inline()
+    rules = f'path "{namespace}/kv/data/*" {{ capabilities = ["read"] }}'
+    vault_root.write(f"sys/policies/acl/{policy}", {"policy": rules})
+    reference = SecretReference("kv/app", "x")
+    assert read_secrets(view.in_namespace(namespace), [reference])[reference].reveal() == "theirs"

@@ -48,6 +48,12 @@ def oversized(lengths: Mapping[str, int]) -> str | None:
     return None
 
 
+def clash(user: Iterable[str], own: Iterable[str]) -> str | None:
+    """Give the sentence that refuses names which the run gets from runpass itself, or nothing if there are none."""
+    both = sorted(set(user) & set(own))
+    return f"These variables are set by runpass itself: {', '.join(both[:SHOWN])}." if both else None
+
+
 def build(
     host: Mapping[str, str],
     user: Mapping[str, str],
@@ -87,6 +93,7 @@ def of_run(run: RunFacts, workspace: Workspace, tool_path: Iterable[Path]) -> di
         "ENV0_REVIEWER_EMAIL": run.reviewer_email,
         "ENV0_REVIEWER_USER_ID": _text(run.reviewer_id),
         outputs.VARIABLE: str(workspace.output),
+        "ENV0_ENV": str(workspace.passed_on),
         mask_file.VARIABLE: str(workspace.masks),
     }
     return {name: value.replace("\0", "") for name, value in given.items() if value is not None}

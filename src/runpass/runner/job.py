@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from runpass.protocol.identity import IdentityToken
 from runpass.protocol.outputs import MAX_OUTPUT_BYTES
 from runpass.protocol.reports import SETUP_VAULT_STEP, LogLevel, Outcome, StepStatus
 from runpass.protocol.run_lease import Phase, RunLease
-from runpass.runner import ending, environment, setup_vault
+from runpass.runner import ending, environment, passed_on, setup_vault
 from runpass.runner.cell import Cell, Isolator
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure
 from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
@@ -24,6 +25,7 @@ from runpass.runner.identity import Identity
 from runpass.runner.mask_file import MaskFile
 from runpass.runner.masking import Mask
 from runpass.runner.outputs import NoOutputs, outputs_of
+from runpass.runner.owned_files import SecretFiles
 from runpass.runner.reporter import Reporter
 from runpass.runner.secret_forms import unmasked
 from runpass.runner.settings import RunnerSettings
@@ -31,7 +33,7 @@ from runpass.runner.setup_vault import SetupVault, VaultSetup
 from runpass.runner.steps import Commands
 from runpass.runner.stop import Reason, Stop
 from runpass.runner.token_files import TokenFiles
-from runpass.runner.workspace import Workspace, WorkspaceRoot
+from runpass.runner.workspace import OUTPUT_NAME, PASSED_NAME, Workspace, WorkspaceRoot
 from runpass.secret import Secret
 from runpass.terminal_text import shown
 
@@ -68,9 +70,11 @@ class Job:
             lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
         )
         self._token_files = TokenFiles(self._identity, self._say_now, bench.clock)
+        self._own: frozenset[str] = frozenset()
         self._cell: Cell | None = None
         self._workspace: Workspace | None = None
         self._mask_file: MaskFile | None = None
+        self._secret_files = SecretFiles(setup_vault.DIRECTORY)
         self._commands: Commands | None = None
 
     async def run(self) -> None:
@@ -139,7 +143,13 @@ class Job:
         finally:
             tokens_for_job.cancel()
         files_of_tokens = await self._token_files.start(self._workspace, cell.owner, tokens)
-        variables = self._variables(self._workspace, vault, tokens) | files_of_tokens
+        user, own = self._variables(self._workspace, vault, tokens)
+        own |= files_of_tokens
+        clash = environment.clash(user, own)
+        if clash is not None:
+            raise await self._refused_variables(clash)
+        self._own = frozenset(own)
+        variables = environment.build(bench.settings.host_environment, user, own)
         tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
         self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
         self._mask.look_at(self._mask_file.look)
@@ -163,20 +173,24 @@ class Job:
         async def say(sentence: str) -> None:
             await self._say(SETUP_VAULT_STEP, sentence)
 
-        step = SetupVault(self._lease, self._identity, self._logins, self._mask, say, self._bench.clock)
-        done = await step.run(workspace.files)
+        owner, bench = self._cell.owner if self._cell else None, self._bench
+        keep = partial(self._secret_files.keep, workspace, owner)
+        step = SetupVault(self._lease, self._identity, self._logins, bench.vaults, self._mask, say, bench.clock)
+        done = await step.run(workspace.files, keep)
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
         return done
 
     def _variables(
         self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, IdentityToken]
-    ) -> dict[str, str]:
+    ) -> tuple[dict[str, str], dict[str, str]]:
+        """Give the user's variables and our own."""
         settings = self._bench.settings
         user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
+        user = {name: value for name, value in user.items() if name not in vault.replaced}
         user |= {name: value.reveal() for name, value in vault.resolved.items()}
         own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
         own |= {name: held.token.reveal() for name, held in tokens.items()} | self._identity.on_demand()
-        return environment.build(settings.host_environment, user, own)
+        return user, own
 
     async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
         grace = self._bench.settings.grace_seconds
@@ -191,16 +205,33 @@ class Job:
                 sentence = f"Command {number} {_ended(status)}."
                 await self._say(step, sentence)
                 return Ending(Outcome.FAILURE, sentence, step)
+            problem = await self._pass_on(cell, workspace, variables)
+            if problem is not None:
+                await self._say(step, problem)
+                return Ending(Outcome.FAILURE, problem, step)
             self._reporter.step(step, StepStatus.SUCCESS)
         outputs = await self._outputs(cell, workspace) if self._lease.phase is Phase.APPLY else None
         return Ending(Outcome.SUCCESS, outputs=outputs)
 
+    async def _pass_on(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> str | None:
+        """Add what a command passes on to the variables of the next ones; give what stands in the way."""
+        read = self._bench.workspaces.read_left
+        try:
+            content = await asyncio.to_thread(read, workspace, cell.owner, PASSED_NAME, passed_on.MAX_BYTES)
+            found = {} if content is None else passed_on.passed_on(content)
+        except (JobError, passed_on.NotPassedOn) as problem:
+            return str(problem)
+        clash = environment.clash(found, self._own)
+        if clash is None:
+            variables |= found
+        return clash or environment.unfit(variables)
+
     async def _outputs(self, cell: Cell, workspace: Workspace) -> Secret | None:
         """Give what the run gives back. A file that is something else is told in the log, and is no failure."""
-        read = self._bench.workspaces.read_output
+        read = self._bench.workspaces.read_left
         await self._mask.refresh()
         try:
-            content = await asyncio.to_thread(read, workspace, cell.owner, MAX_OUTPUT_BYTES)
+            content = await asyncio.to_thread(read, workspace, cell.owner, OUTPUT_NAME, MAX_OUTPUT_BYTES)
             return None if content is None else outputs_of(content, self._mask)
         except (JobError, NoOutputs) as problem:
             await self._say(self._reporter.last_step or VARIABLES_STEP, f"WARNING: {problem}")
@@ -253,6 +284,7 @@ class Job:
         return await self._logins.close()
 
     async def _remove_workspace(self) -> list[str]:
+        self._secret_files.close()
         if self._mask_file is not None:
             self._mask_file.close()
         if self._workspace is not None:

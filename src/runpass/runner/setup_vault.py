@@ -1,28 +1,37 @@
 """The step `setup-oidc-vault`: log in, read every `${vault:…}`, and hand both on - all of it or nothing."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 from runpass.clock import Clock
-from runpass.errors import ControlPlaneError, Forbidden
+from runpass.errors import ControlPlaneError, Forbidden, RunpassError
 from runpass.protocol.credentials import CredentialGrant
-from runpass.protocol.reports import SETUP_VAULT_STEP, Explained, Outcome, Refusal
+from runpass.protocol.reports import MAX_EXPLAINED, SETUP_VAULT_STEP, Explained, Outcome, Refusal
 from runpass.protocol.run_lease import RunLease, Variable
-from runpass.runner import environment
-from runpass.runner.credentials.vault_oidc import VaultLogins, files, variables
+from runpass.runner import wanted_secrets
+from runpass.runner.credentials.inline import read_inline
+from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools, files, variables
 from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
 from runpass.runner.identity import Identity
 from runpass.runner.masking import Mask
 from runpass.runner.refusal_checks import checks_of
 from runpass.runner.secret_forms import unmasked
+from runpass.runner.wanted_secrets import CredentialUnclear, Resolved, Wanted
 from runpass.secret import Secret
-from runpass.vault.errors import LoginRefused, ReferenceInvalid, SecretUnusable, VaultFailure
-from runpass.vault.references import SecretReference, find_references, resolved_length, substitute
+from runpass.vault.errors import LoginRefused, VaultFailure
+from runpass.vault.references import SecretReference
+from runpass.vault.references import has_reference as is_reference_in
+from runpass.vault.session import VaultSession
 
-REFERENCE_START: Final = "${vault:"
+DIRECTORY: Final = "secrets"
+"""Beside the workspace: the files of secrets."""
 Say = Callable[[str], Awaitable[None]]
+Keep = Callable[[str, Secret], Awaitable[Path]]
+"""Writes a secret into a file of the run, under the name of its variable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,26 @@ class VaultSetup:
 
     own: dict[str, str] = field(default_factory=dict)
     resolved: dict[str, Secret] = field(default_factory=dict)
+    replaced: frozenset[str] = frozenset()
+    """Variables that stand for a whole secret: the commands get one for each of its keys instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What one credential gave."""
+
+    grant: CredentialGrant
+    session: VaultSession | None
+    values: Mapping[SecretReference, Secret]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Why one credential gave nothing."""
+
+    grant: CredentialGrant
+    error: RunpassError
+    jwt: Secret | None
 
 
 def is_needed(lease: RunLease) -> bool:
@@ -40,115 +69,161 @@ def is_needed(lease: RunLease) -> bool:
 
 def has_reference(variable: Variable) -> bool:
     """Whether the variable's value names a secret in a Vault."""
-    return REFERENCE_START in variable.value.reveal()
+    return is_reference_in(variable.value.reveal())
+
+
+def exporting(lease: RunLease) -> tuple[CredentialGrant, ...]:
+    """Give the credentials that want their token to be exported to the commands."""
+    return tuple(grant for grant in lease.credentials if grant.value.export_token)
 
 
 def files_of(lease: RunLease, ca_bundle: Path | None) -> dict[str, bytes]:
     """Give the files that the run's commands need for their Vault; none if it is not clear which Vault that is."""
-    return files(lease.credentials[0].value, ca_bundle) if len(lease.credentials) == 1 else {}
+    chosen = exporting(lease)
+    return files(chosen[0].value, ca_bundle) if len(chosen) == 1 else {}
 
 
 class SetupVault:
     """The step of one run. Raises `RunEnds` with a refusal that says what to do next."""
 
-    def __init__(  # noqa: PLR0917 -- what a run has
-        self, lease: RunLease, identity: Identity, logins: VaultLogins, mask: Mask, say: Say, clock: Clock
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a run has
+        self,
+        lease: RunLease,
+        identity: Identity,
+        logins: VaultLogins,
+        pools: VaultPools,
+        mask: Mask,
+        say: Say,
+        clock: Clock,
     ) -> None:
         self._lease = lease
         self._identity = identity
         self._logins = logins
+        self._pools = pools
         self._mask = mask
         self._say = say
         self._clock = clock
-        self._jwt: Secret | None = None
 
-    async def run(self, written: Mapping[str, Path]) -> VaultSetup:
-        """Log in with the one credential of the run and resolve the references of its variables.
+    async def run(self, written: Mapping[str, Path], keep: Keep) -> VaultSetup:
+        """Log in with every credential that is needed, and resolve the references of the variables.
 
-        `written` are the files that `files_of` gave, where they stand now.
+        `written` are the files that `files_of` gave, where they stand now; `keep` makes those that hold a secret.
         """
         try:
-            return await self._run(written)
-        except LoginRefused as error:
-            grant, jwt = await self._only_grant(), self._jwt
-            checks = checks_of(error, grant, jwt, self._clock) if jwt else ()
-            raise await self._refused(error.code, error.message, error.vault_error, error.hint, checks) from error
+            wanted = wanted_secrets.wanted_by(self._lease.variables)
+            reads = wanted_secrets.by_credential(wanted, self._lease.credentials, self._lease.run.project_name)
+            opened = await self._open(reads)
+            values = {reference: value for item in opened for reference, value in item.values.items()}
+            await self._learn(wanted, values)
+            made = wanted_secrets.resolved(wanted, values, self._lease.variables)
+            return await self._hand_on(wanted, opened, made, written, keep)
+        except CredentialUnclear as error:
+            raise await self._refused(error.unclear, error.message, hint=error.hint) from error
         except VaultFailure as error:
             raise await self._refused(error.code, error.message, error.vault_error, error.hint) from error
-        except (ControlPlaneError, Forbidden) as error:
-            reason = f"The server gave no identity token for the login: {error.message}"
-            raise await self._refused("identity_token", reason, hint=error.hint) from error
 
-    async def _run(self, written: Mapping[str, Path]) -> VaultSetup:
-        grant = await self._only_grant()
-        references = _references(self._lease.variables)
+    async def _open(self, reads: Mapping[UUID, tuple[SecretReference, ...]]) -> list[_Opened]:
+        """Log in and read, with all credentials at once. What failed is told together."""
+        alone = exporting(self._lease)
+        needed = [
+            grant
+            for grant in self._lease.credentials
+            if grant.credential_id in reads or (len(alone) == 1 and grant is alone[0])
+        ]
+        results = await asyncio.gather(*(self._try(grant, reads.get(grant.credential_id, ())) for grant in needed))
+        failed = [item for item in results if isinstance(item, _Failed)]
+        if failed:
+            raise await self._failed(failed)
+        return [item for item in results if isinstance(item, _Opened)]
+
+    async def _try(self, grant: CredentialGrant, references: tuple[SecretReference, ...]) -> _Opened | _Failed:
+        jwt: Secret | None = None
+        try:
+            if grant.value.client_key is not None:
+                await self._mask.learn({"VAULT_CLIENT_KEY": grant.value.client_key})
+            if grant.value.is_clear_text:
+                address = grant.value.address
+                await self._say(f"{address} is not https: tokens and secrets cross the network unencrypted.")
+            jwt = await self._identity.for_credential(grant.credential_id)
+            return await self._log_in(grant, jwt, references)
+        except (VaultFailure, ControlPlaneError, Forbidden) as error:
+            return _Failed(grant, error, jwt)
+
+    async def _log_in(self, grant: CredentialGrant, jwt: Secret, references: tuple[SecretReference, ...]) -> _Opened:
         credential = grant.value
-        if credential.client_key is not None:
-            await self._mask.learn({"VAULT_CLIENT_KEY": credential.client_key})
-        if credential.is_clear_text:
-            await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
-        jwt = self._jwt = await self._identity.for_credential(grant.credential_id)
-        session = await self._logins.log_in(credential, jwt)
-        values = await self._logins.read(
-            session, tuple(dict.fromkeys(sum(references.values(), ()))), credential.reading_namespace
-        )
-        resolved = self._resolved(references, values)
-        # SECURITY: what a sensitive variable became is as secret as what it was.
-        sensitive = {variable.name for variable in self._lease.variables if variable.sensitive}
-        secrets = set(values.values())
-        named = {name: value for name, value in resolved.items() if name in sensitive or value in secrets}
-        read = {str(reference): value for reference, value in values.items()}
-        await self._mask.learn(named | read)
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
+        if credential.inline_auth:
+            values = await read_inline(self._pools, credential, jwt, references)
+            await self._say(
+                f"Read from {place} as role {credential.role_name} with credential {grant.name}, without a Vault token."
+            )
+            return _Opened(grant, None, values)
+        session = await self._logins.log_in(credential, jwt)
+        values = await self._logins.read(session, references, credential.reading_namespace)
         await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
         for warning in session.granted.warnings:
             await self._say(f"Vault warns: {warning}")
-        if resolved:
-            await self._say(f"Read from Vault: {', '.join(resolved)}.")
+        return _Opened(grant, session, values)
+
+    async def _learn(self, wanted: Sequence[Wanted], values: Mapping[SecretReference, Secret]) -> None:
+        """Mask what was read, before anything is made of it."""
+        read = {str(reference): value for reference, value in values.items()}
+        read |= wanted_secrets.leaves_of(wanted, values)
+        # A variable that is nothing but a secret is known by its own name, which people know better.
+        alone = {
+            item.variable.name: values[item.references[0]]
+            for item in wanted
+            if item.variable.value.reveal() == f"${{vault:{item.references[0]}}}"
+        }
+        await self._mask.learn(alone | read)
         for sentence in unmasked(read):
             await self._say(sentence)
-        return VaultSetup(variables(credential, session, written), resolved)
 
-    def _resolved(
-        self, references: Mapping[str, tuple[SecretReference, ...]], values: Mapping[SecretReference, Secret]
-    ) -> dict[str, Secret]:
-        """Give the variables that had references. Raises `SecretUnusable` for those that no program can be given.
-
-        SECURITY: lengths are looked at first, since a value may name a large secret many times.
-        """
-        variables = {variable.name: variable.value.reveal() for variable in self._lease.variables}
-        lengths = {
-            name: resolved_length(text, values, variable=name) if name in references else len(text)
-            for name, text in variables.items()
-        }
-        sentence, resolved = environment.oversized(lengths), {}
-        if sentence is None:
-            resolved = {name: substitute(variables[name], values, variable=name) for name in references}
-            whole = variables | {name: value.reveal() for name, value in resolved.items()}
-            sentence = environment.unfit(whole)
-        if sentence is not None:
-            raise SecretUnusable(sentence, hint="A secret this large, or one that is not text, is for a file.")
-        return resolved
-
-    async def _only_grant(self) -> CredentialGrant:
-        grants = self._lease.credentials
-        project = self._lease.run.project_name
-        if not grants:
-            names = [variable.name for variable in self._lease.variables if has_reference(variable)]
-            raise await self._refused(
-                "no_credential",
-                f'Project "{project}" has no Vault OIDC credential assigned, so ${{vault:…}} in '
-                f"{'variable' if len(names) == 1 else 'variables'} {', '.join(names)} cannot be resolved.",
-                hint="Assign a Vault OIDC credential to the project, or to one above it.",
+    async def _hand_on(
+        self,
+        wanted: Sequence[Wanted],
+        opened: Sequence[_Opened],
+        made: Resolved,
+        written: Mapping[str, Path],
+        keep: Keep,
+    ) -> VaultSetup:
+        # SECURITY: what a sensitive variable became is as secret as what it was.
+        sensitive = {item.variable.name for item in wanted if item.variable.sensitive}
+        await self._mask.learn({name: value for name, value in made.variables.items() if name in sensitive})
+        resolved = dict(made.variables)
+        for name, content in made.files.items():
+            resolved[name] = Secret(str(await keep(name, content)))
+        if resolved:
+            await self._say(f"Read from Vault: {', '.join(resolved)}.")
+        alone = exporting(self._lease)
+        if len(alone) > 1:
+            names = ", ".join(sorted(grant.name for grant in alone))
+            await self._say(
+                f"No VAULT_TOKEN is given: more than one credential exports its token ({names})."
+                " Set exportToken to false on all but one to choose."
             )
-        if len(grants) > 1:
-            raise await self._refused(
-                "ambiguous_credential",
-                f'Project "{project}" has more than one Vault OIDC credential: '
-                f"{', '.join(sorted(grant.name for grant in grants))}.",
-                hint="Leave one of them assigned to the project.",
-            )
-        return grants[0]
+        own: dict[str, str] = {}
+        for item in opened:
+            if item.session is not None and len(alone) == 1 and item.grant is alone[0]:
+                own = variables(item.grant.value, item.session, written)
+        return VaultSetup(own, resolved, frozenset(item.variable.name for item in wanted) - resolved.keys())
+
+    async def _failed(self, failed: Sequence[_Failed]) -> RunEnds:
+        """Give the refusal that tells what every credential failed for; its code is the first one's."""
+        first = failed[0]
+        told = [f"{item.grant.name}: {_told(item)}." for item in failed]
+        reason = " ".join(told) if len(failed) > 1 else _told(first)
+        words = [item.error.vault_error for item in failed if isinstance(item.error, VaultFailure)]
+        hints = dict.fromkeys(item.error.hint for item in failed if item.error.hint)
+        checks = tuple(
+            check
+            for item in failed
+            if isinstance(item.error, LoginRefused) and item.jwt is not None
+            for check in checks_of(item.error, item.grant, item.jwt, self._clock)
+        )
+        code = first.error.code if isinstance(first.error, VaultFailure) else "identity_token"
+        vault_error = "; ".join(dict.fromkeys(word for word in words if word))
+        return await self._refused(code, reason, vault_error or None, " ".join(hints) or None, checks[:MAX_EXPLAINED])
 
     async def _refused(
         self,
@@ -178,18 +253,7 @@ class SetupVault:
         return RunEnds(Ending(Outcome.FAILURE, refusal.reason, SETUP_VAULT_STEP, refusal))
 
 
-def _references(variables: tuple[Variable, ...]) -> dict[str, tuple[SecretReference, ...]]:
-    """Give the references of each variable that has some; all malformed ones are told together."""
-    found: dict[str, tuple[SecretReference, ...]] = {}
-    malformed: list[ReferenceInvalid] = []
-    for variable in variables:
-        try:
-            references = find_references(variable.value.reveal(), variable=variable.name)
-        except ReferenceInvalid as error:
-            malformed.append(error)
-        else:
-            if references:
-                found[variable.name] = references
-    if malformed:
-        raise ReferenceInvalid("; ".join(error.message for error in malformed), hint=malformed[0].hint)
-    return found
+def _told(failed: _Failed) -> str:
+    if isinstance(failed.error, VaultFailure):
+        return failed.error.message
+    return f"The server gave no identity token for the login: {failed.error.message}"

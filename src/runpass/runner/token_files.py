@@ -5,10 +5,7 @@ file of its own, replaced in one step, long before the one in it ends.
 """
 
 import asyncio
-import os
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -16,10 +13,11 @@ from typing import Final
 import structlog
 
 from runpass.clock import Clock
-from runpass.errors import JobError, RunpassError, StaleLease
+from runpass.errors import RunpassError, StaleLease
 from runpass.protocol.identity import IdentityToken
 from runpass.runner.cell import Owner
 from runpass.runner.identity import Identity
+from runpass.runner.owned_files import OwnedFiles
 from runpass.runner.workspace import Workspace
 
 log = structlog.get_logger()
@@ -31,45 +29,6 @@ RETRY_SECONDS: Final = 5.0
 Say = Callable[[str], Awaitable[None]]
 
 
-class TokenDirectory:
-    """The directory of the files.
-
-    SECURITY: it belongs to the runner, so the run can put nothing into it, and it is held open, so the run, which can
-    move it, cannot make the runner write anywhere else. It must be made before anything of the run is running.
-    """
-
-    def __init__(self, workspace: Workspace, owner: Owner | None) -> None:
-        self._path = workspace.directory / DIRECTORY
-        self._owner = owner
-        try:
-            self._path.mkdir(mode=0o700)
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            if owner is not None:
-                os.fchmod(self._descriptor, 0o711)
-        except OSError as error:
-            raise JobError(f"The directory for identity tokens could not be made: {error.strerror}.") from error
-
-    def write(self, name: str, token: IdentityToken) -> Path:
-        """Put a token into its file, in one step, and give where it stands. Raises `JobError`."""
-        aside = f".{name}-{secrets.token_hex(8)}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
-        try:
-            with os.fdopen(os.open(aside, flags, 0o400, dir_fd=self._descriptor), "wb") as file:
-                file.write(token.token.reveal().encode())
-                if self._owner is not None:
-                    os.fchown(file.fileno(), self._owner.uid, self._owner.gid)
-            os.replace(aside, name, src_dir_fd=self._descriptor, dst_dir_fd=self._descriptor)
-        except OSError as error:
-            with suppress(OSError):
-                os.unlink(aside, dir_fd=self._descriptor)
-            raise JobError(f"An identity token could not be written: {error.strerror}.") from error
-        return self._path / name
-
-    def close(self) -> None:
-        """Let go of the directory."""
-        os.close(self._descriptor)
-
-
 class TokenFiles:
     """Keeps the files of one run fresh, from `start` to `close`."""
 
@@ -77,7 +36,7 @@ class TokenFiles:
         self._identity = identity
         self._say = say
         self._clock = clock
-        self._directory: TokenDirectory | None = None
+        self._directory: OwnedFiles | None = None
         self._refreshing: list[asyncio.Task[None]] = []
 
     async def start(
@@ -89,10 +48,10 @@ class TokenFiles:
         """
         if not tokens:
             return {}
-        directory = self._directory = await asyncio.to_thread(TokenDirectory, workspace, owner)
+        directory = self._directory = await asyncio.to_thread(OwnedFiles, workspace, owner, DIRECTORY)
         found = {}
         for name, token in tokens.items():
-            found[f"{name}_FILE"] = str(await asyncio.to_thread(directory.write, file_name(name), token))
+            found[f"{name}_FILE"] = str(await asyncio.to_thread(_write, directory, name, token))
             self._refreshing.append(asyncio.create_task(self._refresh(directory, name, token)))
         return found
 
@@ -107,14 +66,14 @@ class TokenFiles:
             self._directory = None
         return []
 
-    async def _refresh(self, directory: TokenDirectory, name: str, token: IdentityToken) -> None:
+    async def _refresh(self, directory: OwnedFiles, name: str, token: IdentityToken) -> None:
         told = False
         pause = self._half_life(token)
         while True:
             await asyncio.sleep(pause)
             try:
                 token = await self._identity.ask(name)
-                await asyncio.to_thread(directory.write, file_name(name), token)
+                await asyncio.to_thread(_write, directory, name, token)
             except StaleLease:
                 return  # the run is over
             except RunpassError as error:
@@ -129,6 +88,10 @@ class TokenFiles:
         issued_at = token.issued_at or self._clock.now()
         life: timedelta = token.expires_at - issued_at
         return max(life.total_seconds() * SHARE, LEAST_SECONDS)
+
+
+def _write(directory: OwnedFiles, name: str, token: IdentityToken) -> Path:
+    return directory.write(file_name(name), token.token.reveal().encode())
 
 
 def file_name(variable: str) -> str:

@@ -16,6 +16,7 @@ from runpass.runner.cell import Owner
 LOCK_NAME: Final = ".lock"
 OUTPUT_NAME: Final = "runpass-output.json"
 MASK_NAME: Final = "runpass-mask"
+PASSED_NAME: Final = "env0-env"
 PARTS: Final = ("workspace", "home", "tmp", "scripts")
 REMOVE_ATTEMPTS: Final = 3
 
@@ -48,6 +49,11 @@ class Workspace:
     def output(self) -> Path:
         """Give the file that the run may leave its outputs in."""
         return self.tmp / OUTPUT_NAME
+
+    @property
+    def passed_on(self) -> Path:
+        """Give the file through which one command passes variables on to the next."""
+        return self.tmp / PASSED_NAME
 
     @property
     def masks(self) -> Path:
@@ -115,8 +121,8 @@ class WorkspaceRoot:
         except OSError as error:
             raise JobError(f"The workspace could not be removed: {error.strerror}.") from error
 
-    def read_output(self, workspace: Workspace, owner: Owner | None, limit: int) -> bytes | None:
-        """Give what a run left in its output file, at most `limit` bytes and one more; nothing if there is no file.
+    def read_left(self, workspace: Workspace, owner: Owner | None, name: str, limit: int) -> bytes | None:
+        """Give what a run left in a file of this name (of `tmp`), at most `limit` bytes and one more; or nothing.
 
         Raises `JobError` for anything but a plain file of the run's own.
 
@@ -124,18 +130,18 @@ class WorkspaceRoot:
         make the runner wait, and a file that has another name as well, or another owner, is not the run's to show.
         """
         try:
-            file = self._open_output(workspace)
+            file = self._open_left(workspace, name)
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise JobError(f"The output file cannot be read: {error.strerror}.") from error
+            raise JobError(f"The file {name} cannot be read: {error.strerror}.") from error
         try:
             if not is_plain_file_of(os.fstat(file), owner):
-                raise JobError("The output file is not a plain file of the run's own.")
+                raise JobError(f"The file {name} is not a plain file of the run's own.")
             with os.fdopen(file, "rb", closefd=False) as output:
                 return output.read(limit + 1)
         except OSError as error:
-            raise JobError(f"The output file cannot be read: {error.strerror}.") from error
+            raise JobError(f"The file {name} cannot be read: {error.strerror}.") from error
         finally:
             os.close(file)
 
@@ -148,10 +154,10 @@ class WorkspaceRoot:
         finally:
             os.close(run)
 
-    def _open_output(self, workspace: Workspace) -> int:
+    def _open_left(self, workspace: Workspace, name: str) -> int:
         tmp = self.open_tmp(workspace)
         try:
-            return os.open(OUTPUT_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=tmp)
+            return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=tmp)
         finally:
             os.close(tmp)
 

@@ -22,11 +22,15 @@ _WITHOUT: Final = ("missing client token", "permission denied")
 
 @dataclass(frozen=True, slots=True)
 class InlineLogin:
-    """The login that requests carry: a JWT auth method (written without `auth/`), a role, and the token for it."""
+    """The login that requests carry: a JWT auth method (written without `auth/`), a role, and the token for it.
+
+    `namespace` is the auth method's, from the root down; that of the request may be another one.
+    """
 
     mount: str
     role: str
     jwt: Secret
+    namespace: str = ""
 
     def headers(self) -> dict[bytes, bytes]:
         """Give the headers of a request. SECURITY: they hold the JWT; they are for the wire and nothing else."""
@@ -34,6 +38,7 @@ class InlineLogin:
         return {
             b"X-Vault-Inline-Auth-Path": path.encode(),
             b"X-Vault-Inline-Auth-Operation": b"update",
+            b"X-Vault-Inline-Auth-Namespace": (paths.namespace(self.namespace) or "root").encode(),
             b"X-Vault-Inline-Auth-Parameter-role": _parameter("role", self.role),
             b"X-Vault-Inline-Auth-Parameter-jwt": _parameter("jwt", self.jwt.reveal()),
         }

@@ -46,8 +46,8 @@ def resolved(value: str, text: str = "${vault:kv/app.x}", *, sensitive: bool = F
     async def say(sentence: str) -> None:
         said.append(sentence)
 
-    step = SetupVault(lease, Identity(), Logins(value), mask, say, SYSTEM_CLOCK)
-    return asyncio.run(step.run({})).resolved["TOKEN"].reveal(), mask
+    step = SetupVault(lease, Identity(), Logins(value), None, mask, say, SYSTEM_CLOCK)
+    return asyncio.run(step.run({}, None)).resolved["TOKEN"].reveal(), mask
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from runpass.errors import ConfigurationError, JobError
 from runpass.runner.cell import Owner
-from runpass.runner.workspace import WorkspaceRoot
+from runpass.runner.workspace import OUTPUT_NAME, WorkspaceRoot
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -118,9 +118,9 @@ def test_a_workspace_that_cannot_be_made_says_so(root):
 
 def test_what_a_run_left_in_its_output_file_is_read_to_a_limit(root):
     place = root.make("d1", None, [])
-    assert root.read_output(place, None, 10) is None
+    assert root.read_left(place, None, OUTPUT_NAME, 10) is None
     place.output.write_bytes(b"x" * 20)
-    assert root.read_output(place, None, 10) == b"x" * 11
+    assert root.read_left(place, None, OUTPUT_NAME, 10) == b"x" * 11
 
 
 @pytest.mark.parametrize("what", ["link", "hard link", "directory", "fifo", "link on the way"])
@@ -144,11 +144,11 @@ def test_only_a_plain_file_of_the_runs_own_is_read_as_its_output(root, tmp_path,
             place.tmp.rmdir()
             place.tmp.symlink_to(elsewhere)
     with pytest.raises(JobError):
-        root.read_output(place, None, 10)
+        root.read_left(place, None, OUTPUT_NAME, 10)
 
 
 def test_a_file_of_somebody_else_is_not_read_as_the_output(root):
     place = root.make("d1", None, [])
     place.output.write_text("{}")
     with pytest.raises(JobError, match="of the run's own"):
-        root.read_output(place, Owner(os.geteuid() + 1, os.getegid()), 10)
+        root.read_left(place, Owner(os.geteuid() + 1, os.getegid()), OUTPUT_NAME, 10)

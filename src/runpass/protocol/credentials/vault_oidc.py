@@ -175,6 +175,14 @@ class VaultOidc(Value):
         examples=[False],
     )
 
+    inline_auth: bool = Field(
+        default=False,
+        strict=True,
+        title="Inline authentication",
+        description="Read secrets without ever having a Vault token. OpenBao 2.4 or newer; needs exportToken false.",
+        examples=[False],
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _completed(cls, value: Any) -> Any:
@@ -189,6 +197,13 @@ class VaultOidc(Value):
         # SECURITY: whoever asks for a check of the Vault must not believe that it happens without TLS.
         if value is not None and str(info.data.get("address", "https:")).lower().startswith("http:"):
             raise ValueError("needs an address with https")
+        return value
+
+    @field_validator("inline_auth")
+    @classmethod
+    def _without_a_token(cls, value: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 -- Pydantic's call
+        if value and info.data.get("export_token", True):
+            raise ValueError("needs exportToken false: there is no token to export")
         return value
 
     @field_validator("client_key")
