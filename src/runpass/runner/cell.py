@@ -41,7 +41,18 @@ class Cell(Protocol):
         ...
 
     def started(self, pid: int) -> None:
-        """Take note of a process that was just started. May block for some milliseconds."""
+        """Take note of a process that waits to become the program. May block for some milliseconds.
+
+        The program is let go on once this has returned, so all that it will start is known to the cell.
+        """
+        ...
+
+    def members(self) -> list[ProcessInfo]:
+        """Give every process of the run, however it hid, as far as it is known from outside."""
+        ...
+
+    def exceeded(self) -> str | None:
+        """Give the sentence of a limit that the kernel held the run to, if it had to."""
         ...
 
     def to_terminate(self, leader: int) -> list[ProcessInfo]:

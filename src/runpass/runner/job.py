@@ -20,6 +20,7 @@ from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
 from runpass.runner.ending import Ending, RunEnds
 from runpass.runner.heartbeat import Heartbeats
 from runpass.runner.identity import Identity
+from runpass.runner.limits import Limits
 from runpass.runner.masking import Mask
 from runpass.runner.outputs import NoOutputs, outputs_of
 from runpass.runner.reporter import Reporter
@@ -28,6 +29,7 @@ from runpass.runner.settings import RunnerSettings
 from runpass.runner.setup_vault import SetupVault, VaultSetup
 from runpass.runner.steps import Commands
 from runpass.runner.stop import Reason, Stop
+from runpass.runner.watch import Watch
 from runpass.runner.workspace import Workspace, WorkspaceRoot
 from runpass.secret import Secret
 
@@ -47,6 +49,7 @@ class Workbench:
     vaults: VaultPools
     clock: Clock
     lease_seconds: float
+    limits: Limits
 
 
 class Job:
@@ -94,7 +97,10 @@ class Job:
         step = self._reporter.current_step
         work.cancel()
         await asyncio.wait({work})
-        return ending.of_stop(self._stop.reason or Reason.TIMEOUT, step, self._lease.timeout_seconds)
+        if self._stop.exceeded is not None:
+            await self._say(step or VARIABLES_STEP, self._stop.exceeded)
+        reason = self._stop.reason or Reason.TIMEOUT
+        return ending.of_stop(reason, step, self._lease.timeout_seconds, self._stop.exceeded)
 
     async def _work(self) -> Ending:
         try:
@@ -133,7 +139,12 @@ class Job:
         finally:
             tokens_for_job.cancel()
         variables = self._variables(self._workspace, vault, tokens)
-        return await self._run_commands(cell, self._workspace, variables)
+        watch = Watch(cell, self._workspace, bench.limits, bench.clock)
+        watching = asyncio.create_task(watch.keep(self._stop))
+        try:
+            return await self._run_commands(cell, self._workspace, variables, watch)
+        finally:
+            watching.cancel()
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
         steps = [VARIABLES_STEP] if refused else []
@@ -166,9 +177,10 @@ class Job:
         own |= {name: token.reveal() for name, token in tokens.items()}
         return environment.build(settings.host_environment, user, own)
 
-    async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
+    async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str], watch: Watch) -> Ending:
         grace = self._bench.settings.grace_seconds
-        self._commands = Commands(cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
+        place = cell, workspace, self._bench.limits
+        self._commands = Commands(place, self._mask, self._reporter, self._stop, grace_seconds=grace)
         named = zip((command.step for command in self._lease.commands), workspace.scripts, strict=True)
         for number, (step, script) in enumerate(named, start=1):
             self._reporter.step(step, StepStatus.IN_PROGRESS)
@@ -176,7 +188,8 @@ class Job:
                 await self._warn_of_unmasked(step, variables)
             status = await self._commands.run(script, step, variables)
             if status != 0:
-                sentence = f"Command {number} {_ended(status)}."
+                why = await asyncio.to_thread(watch.reason, status)
+                sentence = f"Command {number} {_ended(status)}." + (f" {why}" if why else "")
                 await self._say(step, sentence)
                 return Ending(Outcome.FAILURE, sentence, step)
             self._reporter.step(step, StepStatus.SUCCESS)
