@@ -1,14 +1,13 @@
 """What a run may use of the machine: beyond it the run ends, says why, and leaves nothing."""
 
 import os
-import shutil
 
 import pytest
 
 from fake_control_plane import FakeControlPlane
-from runner_process import NOBODY, RunnerProcess, attack, living, new_mark, until
+from isolated_runners import BOTH_WAYS, isolated
+from runner_process import RunnerProcess, attack, living, new_mark, until
 from runpass.protocol.reports import LogLevel, Outcome
-from services import missing
 
 LIMITS = {
     "job_memory_mib": 64,
@@ -18,7 +17,6 @@ LIMITS = {
     "job_open_files": 128,
     "least_free_mib": 1,
 }
-BY_USER = pytest.param("uid", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root gives runs users"))
 
 
 @pytest.fixture(scope="module")
@@ -27,15 +25,9 @@ def plane():
         yield plane
 
 
-@pytest.fixture(scope="module", params=[BY_USER, "bubblewrap"])
+@pytest.fixture(scope="module", params=BOTH_WAYS)
 def runner(plane, request):
-    if request.param == "bubblewrap" and shutil.which("bwrap") is None:
-        missing("bubblewrap", "bwrap is not on PATH")
-    how = {"user": NOBODY, "bwrap": True} if request.param == "bubblewrap" else {}
-    with RunnerProcess(plane, **how, **LIMITS, capacity=len(ATTACKS)) as runner:
-        until(lambda: "runner_started" in runner.log or runner.process.poll() is not None)
-        if f'"isolation": "{request.param}"' not in runner.log:
-            missing(request.param, f"it does not work here: {runner.log}")
+    with isolated(plane, request.param, **LIMITS, capacity=len(ATTACKS)) as runner:
         yield runner
 
 

@@ -12,7 +12,7 @@ import structlog
 
 from runpass.errors import ConfigurationError
 from runpass.protocol.registration import Isolation
-from runpass.runner import leftovers
+from runpass.runner import keyrings, leftovers
 from runpass.runner.cell import Launch, Owner
 from runpass.runner.cgroup import Cgroup, own_directory, remove_empty
 from runpass.runner.cgroup_limits import hand_down
@@ -57,6 +57,7 @@ class OwnUserIsolator:
             if not all(killed):
                 raise ConfigurationError("the users that runs get cannot be cleared of processes of an earlier runner")
             leftovers.sweep(uids)
+            keyrings.sweep(uids)
         remove_empty(self._cgroups)
 
     def cell(self, run: str) -> "OwnUserCell":
@@ -122,6 +123,7 @@ class OwnUserCell:
             log.error("user_not_killed", uid=self._uid)
         elif not stubborn:
             leftovers.sweep(frozenset({self._uid}))
+            keyrings.sweep(frozenset({self._uid}))
             self._is_clean = True
         return stubborn
 

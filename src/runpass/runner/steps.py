@@ -12,7 +12,7 @@ import structlog
 
 from runpass.errors import JobError
 from runpass.protocol.reports import LogLevel
-from runpass.runner import children
+from runpass.runner import children, keyrings
 from runpass.runner.cell import Cell
 from runpass.runner.gate import Gate, guarded
 from runpass.runner.limits import Limits
@@ -107,7 +107,7 @@ class Commands:
         if launch.owner is not None:
             as_whom = {"user": launch.owner.uid, "group": launch.owner.gid, "extra_groups": []}
         try:
-            with children.starting():
+            with children.starting(), keyrings.own_session():
                 process = await asyncio.create_subprocess_exec(
                     *guarded(launch.argv, self._limits),
                     stdin=gate.reading,
