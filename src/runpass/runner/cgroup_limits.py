@@ -27,12 +27,21 @@ def _enable(directory: Path, controller: str) -> None:
     with contextlib.suppress(OSError):
         try:
             _write(directory / "cgroup.subtree_control", f"+{controller}")
-        except OSError:
-            # Busy: this process is in the group. Another one in it keeps the group as it is.
-            leaf = directory / LEAF
-            leaf.mkdir(exist_ok=True)
-            _write(leaf / "cgroup.procs", str(os.getpid()))
-            _write(directory / "cgroup.subtree_control", f"+{controller}")
+        except OSError:  # busy: this process is in the group
+            _enable_from_below(directory, controller)
+
+
+def _enable_from_below(directory: Path, controller: str) -> None:
+    """Go out of the way, one level down, and try again; go back if somebody else is in the way too."""
+    leaf = directory / LEAF
+    leaf.mkdir(exist_ok=True)
+    _write(leaf / "cgroup.procs", str(os.getpid()))
+    try:
+        _write(directory / "cgroup.subtree_control", f"+{controller}")
+    except OSError:
+        _write(directory / "cgroup.procs", str(os.getpid()))
+        leaf.rmdir()
+        raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,9 +63,10 @@ def _can_become(uid: int) -> bool:
 def open_isolation(settings: RunnerSettings, limits: Limits) -> Isolator:
     """Give the isolation of this runner.
 
-    Raises `ConfigurationError` if there is none and the settings do not allow that.
+    Raises `ConfigurationError` if it is not the one that the settings ask for, and if there is none and they do not
+    allow that.
     """
-    detected = detect(settings.uid_base)
+    detected = _chosen(settings)
     match detected.kind:
         case Isolation.UID:
             return OwnUserIsolator(settings.uid_lock_dir, settings.uid_base, limits, detected.why)
@@ -79,6 +80,20 @@ def open_isolation(settings: RunnerSettings, limits: Limits) -> Isolator:
                     hint="Start the runner as root, install bubblewrap, or set allow_unisolated if every job is yours.",
                 )
             return NoIsolator(detected.why)
+
+
+def _chosen(settings: RunnerSettings) -> Detected:
+    detected = detect(settings.uid_base)
+    match settings.isolation:
+        case None | detected.kind:
+            return detected
+        case Isolation.NONE:
+            return Detected(Isolation.NONE, "The settings ask for none.")
+        case wanted:
+            raise ConfigurationError(
+                f"Runs cannot be kept apart by {wanted.value} here. {detected.why}",
+                hint="uid needs a runner that is root, on Linux; bubblewrap one that is not, and bwrap on its PATH.",
+            )
 
 
 class NoIsolator:
