@@ -26,23 +26,26 @@ def configure(level: str = "info") -> None:
             structlog.processors.JSONRenderer(default=_unknown),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _StandardError())),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )
 
 
-class _StandardError:
-    """Standard error, as far as it takes anything: a full disk below it must not keep a cleanup from its work."""
+class _Unfailing:
+    """A file, as far as it takes anything: a full disk below it must not keep a cleanup from its work."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
 
     def write(self, text: str) -> None:
         """Write, or lose the line."""
         with contextlib.suppress(OSError):
-            sys.stderr.write(text)
+            self._file.write(text)
 
     def flush(self) -> None:
         """Send what was written on its way, or lose it."""
         with contextlib.suppress(OSError):
-            sys.stderr.flush()
+            self._file.flush()
 
 
 def hide_secrets(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
