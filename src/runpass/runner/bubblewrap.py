@@ -11,7 +11,7 @@ from runpass.protocol.registration import Isolation
 from runpass.runner.cell import Launch
 from runpass.runner.gate import counted
 from runpass.runner.limits import Limits
-from runpass.runner.processes import ProcessInfo, all_processes, descendants, end_all, group_members
+from runpass.runner.processes import ProcessInfo, all_processes, descendants, describe, end_all, group_members
 
 TRIAL_SECONDS: Final = 10.0
 SYSTEM_DIRECTORIES: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -129,6 +129,7 @@ class BubblewrapCell:
         self._tool_path = tool_path
         self._processes = processes
         self._leaders: set[int] = set()
+        self._latest: int | None = None
 
     def launch(self, argv: Sequence[str], home: Path) -> Launch:
         """Start it in a sandbox with the run's directory at its own place."""
@@ -137,14 +138,21 @@ class BubblewrapCell:
     def started(self, pid: int) -> None:
         """Remember bubblewrap's own process: what it started is in its session."""
         self._leaders.add(pid)
+        self._latest = pid
 
     def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the commands without bubblewrap, which would take them all down at the first SIGTERM."""
         return [process for process in group_members(leader) if process.pid != leader]
 
     def members(self) -> list[ProcessInfo]:
-        """Give what is below bubblewrap's own processes: orphans of a sandbox stay below its first process."""
-        return [process for leader in self._leaders for process in descendants(leader)]
+        """Give what is below bubblewrap: orphans of a sandbox stay below its first process.
+
+        Only the last command has a sandbox, since the kernel ends each one with its command.
+        """
+        latest = self._latest
+        if latest is None or (found := describe(latest)) is None or found.parent != os.getpid():
+            return []  # it has ended, whoever has its number now
+        return descendants(latest)
 
     def exceeded(self) -> None:
         """Say nothing: a runner without root has no control group for its runs."""

@@ -32,5 +32,8 @@ class FreeSpace:
             log.info("takes_work_again", free_mib=free)
 
     def _free_mib(self) -> int:
-        found = os.statvfs(self._directory)
+        try:
+            found = os.statvfs(self._directory)
+        except OSError:  # no place for a run either
+            return 0
         return found.f_bavail * found.f_frsize // MIB

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Final
 
-from runpass.runner.limits import Limits, file_blocks_of_children, open_files_of_children
+from runpass.runner.limits import Limits, file_blocks_of_children, open_files_of_children, processes_of_children
 
 NOT_LIMITED: Final = 125
 """Exit status of a command that was not started, because the runner was gone or a limit could not be set."""
@@ -32,7 +32,7 @@ def counted(argv: Sequence[str], processes: int) -> tuple[str, ...]:
 
     For a user, or a user namespace, that is the run's alone: the kernel counts everything that the user has.
     """
-    return ("/bin/sh", "-c", _COUNT, "sh", str(processes), *argv)
+    return ("/bin/sh", "-c", _COUNT, "sh", str(processes_of_children(processes)), *argv)
 
 
 def guarded(argv: Sequence[str], limits: Limits) -> tuple[str, ...]:

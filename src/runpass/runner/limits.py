@@ -99,6 +99,12 @@ def _own_open_files() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
+def processes_of_children(wanted: int) -> int:
+    """Give the number of processes for a child; small machines give this one fewer than usual."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+
+
 def file_blocks_of_children(wanted_bytes: int) -> int:
     """Give the largest size of a file for a child, in blocks of `ulimit -f`."""
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
