@@ -18,7 +18,7 @@ from scene import Scene
 
 @pytest.fixture(scope="module")
 def plane():
-    with FakeControlPlane(lease_seconds=6.0) as plane:
+    with FakeControlPlane(lease_seconds=3.0) as plane:
         yield plane
 
 
@@ -52,9 +52,9 @@ def test_a_command_that_ignores_sigterm_and_forks_away_is_ended(plane, runner):
 
 
 def test_a_command_that_floods_its_errors_is_ended_in_time(plane, runner):
-    lease = plane.offer("yes error >&2", timeout_seconds=1.0)
+    lease = plane.offer("yes error >&2", timeout_seconds=0.5)
     finish = plane.wait_finished(lease, 60)
-    assert (finish.outcome, finish.error) == (Outcome.TIMEOUT, "The run took longer than 1 seconds.")
+    assert (finish.outcome, finish.error) == (Outcome.TIMEOUT, "The run took longer than 0.5 seconds.")
     assert plane.log(lease, LogLevel.ERROR).startswith("error\nerror\n")
 
 
