@@ -226,6 +226,27 @@ def test_a_lost_runner_ends_its_deployment_and_frees_the_environment(run: Run):
     assert end_expired(run.world.rules) == []
 
 
+def test_a_clock_that_is_set_back_keeps_no_dead_runners_lease_and_ends_no_live_one(run: Run):
+    run.report(Step(name="run", order=1, status=StepStatus.IN_PROGRESS, started_at=run.world.clock.now()))
+    run.world.clock.advance(timedelta(days=-1))
+    assert end_expired(run.world.rules) == []
+    run.world.clock.advance(LEASE / 2)
+    heartbeat(run.world.rules, run.holder())
+    run.world.clock.advance(LEASE / 2)
+    assert end_expired(run.world.rules) == []
+    run.world.clock.advance(timedelta(days=-1))
+    assert end_expired(run.world.rules) == []
+    run.world.clock.advance(LEASE)
+    assert len(end_expired(run.world.rules)) == 1
+
+
+def test_a_clock_that_is_set_ahead_ends_runs_for_good(run: Run):
+    run.report(Step(name="run", order=1, status=StepStatus.IN_PROGRESS, started_at=run.world.clock.now()))
+    run.world.clock.advance(timedelta(days=1))
+    refused(run, run.holder())
+    assert len(end_expired(run.world.rules)) == 1
+
+
 def test_a_runner_that_is_lost_while_aborting_ends_its_deployment_too(run: Run):
     run.abort()
     run.world.clock.advance(LEASE)

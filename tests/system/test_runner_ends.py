@@ -117,3 +117,17 @@ def test_a_join_token_that_is_not_known_stops_the_start(plane):
         assert runner.process.wait(20) == 1
         assert "unauthenticated: this join token is not known" in runner.log
         assert "wrong" not in runner.log
+
+
+def test_a_runner_that_must_isolate_in_one_way_does_not_start_in_another(plane):
+    with RunnerProcess(plane, user=NOBODY, isolation="uid", allow_unisolated=True) as runner:
+        assert runner.process.wait(20) == 1
+        assert "configuration: Runs cannot be kept apart by uid here" in runner.log
+
+
+def test_a_runner_may_be_told_to_isolate_nothing(plane):
+    with RunnerProcess(plane, isolation="none", allow_unisolated=True) as runner:
+        assert plane.wait_finished(plane.offer("true")).outcome is Outcome.SUCCESS
+        assert plane.registrations[-1].isolation is Isolation.NONE
+    with RunnerProcess(plane, isolation="none") as runner:
+        assert runner.process.wait(20) == 1

@@ -21,8 +21,10 @@ from runpass.runner.cell import Isolator
 from runpass.runner.connection_tests import ConnectionTests
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure, checked_url
 from runpass.runner.credentials.vault_oidc import VaultPools
+from runpass.runner.free_space import FreeSpace
 from runpass.runner.isolation import open_isolation
 from runpass.runner.job import Job, Workbench
+from runpass.runner.limits import limits_of
 from runpass.runner.processes import adopts_orphans, harden, hidden_from_others
 from runpass.runner.settings import RunnerSettings
 from runpass.runner.stop import Reason, Stop
@@ -89,9 +91,10 @@ class Agent:
             await asyncio.wait(set(self._jobs))
 
     async def _take_leases(self) -> None:
-        pause = 0.2
+        pause, room = 0.2, FreeSpace(self._bench.settings.work_dir, self._bench.settings.least_free_mib)
         while True:
             await self._slots.acquire()
+            await room.wait()
             try:
                 lease = await self._ask_for_work()
             except Unauthenticated:
@@ -142,7 +145,8 @@ async def run_runner(settings: RunnerSettings, *, clock: Clock = SYSTEM_CLOCK) -
         kept_key.open_state_dir(settings.state_dir)
         control_plane = ControlPlane(settings.url, ca_bundle=settings.ca_bundle)
         closing.push_async_callback(control_plane.aclose)
-        isolator = open_isolation(settings)
+        limits = limits_of(settings)
+        isolator = open_isolation(settings, limits)
         closing.callback(isolator.close)
         workspaces = WorkspaceRoot(settings.work_dir, for_others=isolator.kind is Isolation.UID)
         closing.callback(workspaces.close)
@@ -152,7 +156,8 @@ async def run_runner(settings: RunnerSettings, *, clock: Clock = SYSTEM_CLOCK) -
         capacity = isolator.limit(settings.capacity)
         with _on_signal(_cancel_this_task()):
             registered = await _join(settings, control_plane, isolator, capacity)
-        bench = Workbench(settings, control_plane, isolator, workspaces, vaults, clock, registered.lease_seconds)
+        seconds = registered.lease_seconds
+        bench = Workbench(settings, control_plane, isolator, workspaces, vaults, clock, seconds, limits)
         agent = Agent(bench, capacity)
         log.info(
             "runner_started",

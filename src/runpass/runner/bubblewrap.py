@@ -9,7 +9,9 @@ from typing import Final
 
 from runpass.protocol.registration import Isolation
 from runpass.runner.cell import Launch
-from runpass.runner.processes import ProcessInfo, all_processes, end_all, group_members
+from runpass.runner.gate import counted
+from runpass.runner.limits import Limits
+from runpass.runner.processes import ProcessInfo, all_processes, descendants, describe, end_all, group_members
 
 TRIAL_SECONDS: Final = 10.0
 SYSTEM_DIRECTORIES: Final = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
@@ -56,7 +58,7 @@ def find() -> str | None:
     program = shutil.which("bwrap")
     if program is None:
         return None
-    trial = [*_arguments(program, ()), "--", "/bin/sh", "-c", "exit 0"]
+    trial = [*_arguments(program), "--", "/bin/sh", "-c", "exit 0"]
     try:
         done = subprocess.run(trial, stdin=subprocess.DEVNULL, capture_output=True, timeout=TRIAL_SECONDS, check=False)  # noqa: S603 -- our own arguments
     except (OSError, subprocess.TimeoutExpired):
@@ -64,7 +66,7 @@ def find() -> str | None:
     return program if done.returncode == 0 else None
 
 
-def _arguments(program: str, tool_path: Iterable[Path]) -> list[str]:
+def _arguments(program: str) -> list[str]:
     arguments = [program, *NAMESPACES]
     for directory in SYSTEM_DIRECTORIES:
         path = Path(directory)
@@ -74,10 +76,21 @@ def _arguments(program: str, tool_path: Iterable[Path]) -> list[str]:
             arguments += ["--ro-bind", directory, directory]
     for name in SYSTEM_FILES:
         arguments += ["--ro-bind-try", name, name]
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]  # noqa: S108 -- the sandbox's own
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    return arguments
+
+
+def _places(home: Path, tool_path: Iterable[Path]) -> list[str]:
+    """Give the arguments for the run's own places and its tools, in this order: they may stand below /tmp.
+
+    SECURITY: what a run writes, it writes into its own directory: `/tmp` and `/dev/shm` are places there, and the rest
+    is read-only. A file system in memory would be bounded by nothing but half of the machine's memory.
+    """
+    binds = [(home / "tmp", "/tmp"), (home / "shm", "/dev/shm"), (home, home)]  # noqa: S108 -- the sandbox's own
+    arguments = [word for source, place in binds for word in ("--bind", str(source), str(place))]
     for tools in tool_path:
         arguments += ["--ro-bind-try", str(tools), str(tools)]
-    return arguments
+    return [*arguments, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", os.fspath(home / "workspace")]
 
 
 class BubblewrapIsolator:
@@ -85,9 +98,11 @@ class BubblewrapIsolator:
 
     kind = Isolation.BUBBLEWRAP
 
-    def __init__(self, program: str, tool_path: Sequence[Path], why: str) -> None:
+    def __init__(self, program: str, tool_path: Sequence[Path], limits: Limits, why: str) -> None:
         self.why = why
-        self._arguments = _arguments(program, tool_path)
+        self._limits = limits
+        self._arguments = _arguments(program)
+        self._tool_path = tuple(tool_path)
 
     def limit(self, capacity: int) -> int:
         """Allow what was asked for."""
@@ -98,7 +113,7 @@ class BubblewrapIsolator:
 
     def cell(self, run: str) -> "BubblewrapCell":  # noqa: ARG002 -- sandboxes need no name
         """Give the run a sandbox."""
-        return BubblewrapCell(self._arguments)
+        return BubblewrapCell(self._arguments, self._tool_path, self._limits.processes)
 
     def close(self) -> None:
         """Hold nothing."""
@@ -109,22 +124,38 @@ class BubblewrapCell:
 
     owner = None
 
-    def __init__(self, arguments: list[str]) -> None:
+    def __init__(self, arguments: list[str], tool_path: Sequence[Path], processes: int) -> None:
         self._arguments = arguments
+        self._tool_path = tool_path
+        self._processes = processes
         self._leaders: set[int] = set()
+        self._latest: int | None = None
 
     def launch(self, argv: Sequence[str], home: Path) -> Launch:
         """Start it in a sandbox with the run's directory at its own place."""
-        place = ["--bind", str(home), str(home), "--chdir", os.fspath(home / "workspace")]
-        return Launch((*self._arguments, *place, "--", *argv))
+        return Launch((*self._arguments, *_places(home, self._tool_path), "--", *counted(argv, self._processes)))
 
     def started(self, pid: int) -> None:
         """Remember bubblewrap's own process: what it started is in its session."""
         self._leaders.add(pid)
+        self._latest = pid
 
     def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the commands without bubblewrap, which would take them all down at the first SIGTERM."""
         return [process for process in group_members(leader) if process.pid != leader]
+
+    def members(self) -> list[ProcessInfo]:
+        """Give what is below bubblewrap: orphans of a sandbox stay below its first process.
+
+        Only the last command has a sandbox, since the kernel ends each one with its command.
+        """
+        latest = self._latest
+        if latest is None or (found := describe(latest)) is None or found.parent != os.getpid():
+            return []  # it has ended, whoever has its number now
+        return descendants(latest)
+
+    def exceeded(self) -> None:
+        """Say nothing: a runner without root has no control group for its runs."""
 
     def end(self) -> list[int]:
         """Kill what is left; with a sandbox's first process, the kernel ends all the others in it."""

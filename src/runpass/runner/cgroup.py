@@ -6,6 +6,9 @@ import time
 from pathlib import Path
 from typing import Final
 
+from runpass.runner.cgroup_limits import LEAF, CgroupLimits
+from runpass.runner.limits import Limits
+
 PREFIX: Final = "runpass-"
 END_SECONDS: Final = 2.0
 
@@ -25,6 +28,8 @@ def own_directory() -> Path | None:
     if not points:
         return None
     directory = Path(points[0] + relative.rstrip("/"))
+    if directory.name == LEAF:  # where an earlier runner of this process went
+        directory = directory.parent
     return directory if os.access(directory / "cgroup.procs", os.W_OK) and os.access(directory, os.W_OK) else None
 
 
@@ -38,12 +43,13 @@ def remove_empty(parent: Path | None) -> None:
 class Cgroup:
     """The control group of one run."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, limits: Limits) -> None:
         self._directory = directory
+        self._limits = CgroupLimits(directory, limits)
 
     @classmethod
-    def make(cls, parent: Path | None, name: str) -> "Cgroup | None":
-        """Make a control group of this name, or give nothing where that cannot be done."""
+    def make(cls, parent: Path | None, name: str, limits: Limits) -> "Cgroup | None":
+        """Make a control group of this name with these limits, or give nothing where that cannot be done."""
         if parent is None:
             return None
         directory = parent / f"{PREFIX}{name}"
@@ -55,12 +61,18 @@ class Cgroup:
             with contextlib.suppress(OSError):
                 directory.rmdir()
             return None
-        return cls(directory)
+        group = cls(directory, limits)
+        group._limits.set()
+        return group
 
     def take_in(self, pid: int) -> None:
         """Put a process, and with it all that it will start, into the group. May block for some milliseconds."""
         with contextlib.suppress(OSError):
             (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
+
+    def exceeded(self) -> str | None:
+        """Give the sentence of the limit that the kernel held the run to, if it had to."""
+        return self._limits.exceeded()
 
     def end(self) -> None:
         """Kill everything in the group and remove it."""

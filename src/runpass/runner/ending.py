@@ -59,8 +59,8 @@ class RunEnds(Exception):
         self.ending = ending
 
 
-def of_stop(reason: Reason, failed_step: str | None, timeout_seconds: float) -> Ending:
-    """Give the ending of a run that was told to stop."""
+def of_stop(reason: Reason, failed_step: str | None, timeout_seconds: float, exceeded: str | None = None) -> Ending:
+    """Give the ending of a run that was told to stop; `exceeded` says which limit it went beyond, if that was why."""
     match reason:
         case Reason.TIMEOUT:
             return Ending(Outcome.TIMEOUT, f"The run took longer than {timeout_seconds:g} seconds.", failed_step)
@@ -68,6 +68,8 @@ def of_stop(reason: Reason, failed_step: str | None, timeout_seconds: float) -> 
             return Ending(Outcome.ABORTED, "The run was aborted.", failed_step)
         case Reason.SHUTDOWN:
             return Ending(Outcome.ABORTED, "The runner was shut down while the run was going on.", failed_step)
+        case Reason.LIMIT:
+            return Ending(Outcome.FAILURE, exceeded, failed_step)
         case Reason.LOST:
             return Ending(Outcome.INTERNAL_FAILURE, "The run lease was lost.", failed_step)
 

@@ -13,6 +13,7 @@ from runpass.errors import ConfigurationError
 from runpass.protocol.registration import Isolation
 from runpass.runner import bubblewrap
 from runpass.runner.cell import Isolator, Launch
+from runpass.runner.limits import Limits
 from runpass.runner.own_user import OwnUserIsolator
 from runpass.runner.processes import (
     PROC,
@@ -59,17 +60,19 @@ def _can_become(uid: int) -> bool:
     return done.returncode in {0, -signal.SIGKILL}
 
 
-def open_isolation(settings: RunnerSettings) -> Isolator:
+def open_isolation(settings: RunnerSettings, limits: Limits) -> Isolator:
     """Give the isolation of this runner.
 
-    Raises `ConfigurationError` if there is none and the settings do not allow that.
+    Raises `ConfigurationError` if it is not the one that the settings ask for, and if there is none and they do not
+    allow that.
     """
-    detected = detect(settings.uid_base)
+    detected = _chosen(settings)
     match detected.kind:
         case Isolation.UID:
-            return OwnUserIsolator(settings.uid_lock_dir, settings.uid_base, detected.why)
+            return OwnUserIsolator(settings.uid_lock_dir, settings.uid_base, limits, detected.why)
         case Isolation.BUBBLEWRAP:
-            return bubblewrap.BubblewrapIsolator(detected.program or "bwrap", settings.tool_path, detected.why)
+            program = detected.program or "bwrap"
+            return bubblewrap.BubblewrapIsolator(program, settings.tool_path, limits, detected.why)
         case Isolation.NONE:
             if not settings.allow_unisolated:
                 raise ConfigurationError(
@@ -77,6 +80,20 @@ def open_isolation(settings: RunnerSettings) -> Isolator:
                     hint="Start the runner as root, install bubblewrap, or set allow_unisolated if every job is yours.",
                 )
             return NoIsolator(detected.why)
+
+
+def _chosen(settings: RunnerSettings) -> Detected:
+    detected = detect(settings.uid_base)
+    match settings.isolation:
+        case None | detected.kind:
+            return detected
+        case Isolation.NONE:
+            return Detected(Isolation.NONE, "The settings ask for none.")
+        case wanted:
+            raise ConfigurationError(
+                f"Runs cannot be kept apart by {wanted.value} here. {detected.why}",
+                hint="uid needs a runner that is root, on Linux; bubblewrap one that is not, and bwrap on its PATH.",
+            )
 
 
 class NoIsolator:
@@ -138,12 +155,16 @@ class NoCell:
 
     def end(self) -> list[int]:
         """Kill the sessions of the run and, where orphans come to the runner, everything below it."""
-        return end_all(self._members)
+        return end_all(self.members)
 
     def release(self) -> None:
         """Hold nothing."""
 
-    def _members(self) -> list[ProcessInfo]:
+    def exceeded(self) -> None:
+        """Say nothing: there is no control group."""
+
+    def members(self) -> list[ProcessInfo]:
+        """Give the sessions of the run and, where orphans come to the runner, everything below it."""
         if adopts_orphans():  # only a process that is nothing but a runner does: see `harden`
             return descendants(os.getpid())
         return [process for process in all_processes() if process.session in self._leaders]

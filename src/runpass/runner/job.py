@@ -22,6 +22,7 @@ from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
 from runpass.runner.ending import Ending, RunEnds
 from runpass.runner.heartbeat import Heartbeats
 from runpass.runner.identity import Identity
+from runpass.runner.limits import Limits
 from runpass.runner.mask_file import MaskFile
 from runpass.runner.masking import Mask
 from runpass.runner.outputs import NoOutputs, outputs_of
@@ -33,6 +34,7 @@ from runpass.runner.setup_vault import SetupVault, VaultSetup
 from runpass.runner.steps import Commands
 from runpass.runner.stop import Reason, Stop
 from runpass.runner.token_files import TokenFiles
+from runpass.runner.watch import Watch
 from runpass.runner.workspace import OUTPUT_NAME, PASSED_NAME, Workspace, WorkspaceRoot
 from runpass.secret import Secret
 from runpass.terminal_text import shown
@@ -53,6 +55,7 @@ class Workbench:
     vaults: VaultPools
     clock: Clock
     lease_seconds: float
+    limits: Limits
 
 
 class Job:
@@ -104,7 +107,10 @@ class Job:
         step = self._reporter.current_step
         work.cancel()
         await asyncio.wait({work})
-        return ending.of_stop(self._stop.reason or Reason.TIMEOUT, step, self._lease.timeout_seconds)
+        if self._stop.exceeded is not None:
+            await self._say(step or VARIABLES_STEP, self._stop.exceeded)
+        reason = self._stop.reason or Reason.TIMEOUT
+        return ending.of_stop(reason, step, self._lease.timeout_seconds, self._stop.exceeded)
 
     async def _work(self) -> Ending:
         try:
@@ -142,18 +148,16 @@ class Job:
             tokens = await tokens_for_job
         finally:
             tokens_for_job.cancel()
-        files_of_tokens = await self._token_files.start(self._workspace, cell.owner, tokens)
-        user, own = self._variables(self._workspace, vault, tokens)
-        own |= files_of_tokens
-        clash = environment.clash(user, own)
-        if clash is not None:
-            raise await self._refused_variables(clash)
-        self._own = frozenset(own)
-        variables = environment.build(bench.settings.host_environment, user, own)
+        variables = await self._all_variables(cell, self._workspace, vault, tokens)
         tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
         self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
         self._mask.look_at(self._mask_file.look)
-        return await self._run_commands(cell, self._workspace, variables)
+        watch = Watch(cell, self._workspace, bench.limits, bench.clock)
+        watching = asyncio.create_task(watch.keep(self._stop))
+        try:
+            return await self._run_commands(cell, self._workspace, variables, watch)
+        finally:
+            watching.cancel()
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
         steps = [VARIABLES_STEP] if refused else []
@@ -180,21 +184,26 @@ class Job:
         self._reporter.step(SETUP_VAULT_STEP, StepStatus.SUCCESS)
         return done
 
-    def _variables(
-        self, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, IdentityToken]
-    ) -> tuple[dict[str, str], dict[str, str]]:
-        """Give the user's variables and our own."""
+    async def _all_variables(
+        self, cell: Cell, workspace: Workspace, vault: VaultSetup, tokens: Mapping[str, IdentityToken]
+    ) -> dict[str, str]:
+        """Give the environment of the commands. Raises `RunEnds` where a user's name is one of ours."""
         settings = self._bench.settings
-        user = {variable.name: variable.value.reveal() for variable in self._lease.variables}
-        user = {name: value for name, value in user.items() if name not in vault.replaced}
+        user = {item.name: item.value.reveal() for item in self._lease.variables if item.name not in vault.replaced}
         user |= {name: value.reveal() for name, value in vault.resolved.items()}
         own = environment.of_run(self._lease.run, workspace, settings.tool_path) | vault.own
         own |= {name: held.token.reveal() for name, held in tokens.items()} | self._identity.on_demand()
-        return user, own
+        own |= await self._token_files.start(workspace, cell.owner, tokens)
+        clash = environment.clash(user, own)
+        if clash is not None:
+            raise await self._refused_variables(clash)
+        self._own = frozenset(own)
+        return environment.build(settings.host_environment, user, own)
 
-    async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str]) -> Ending:
+    async def _run_commands(self, cell: Cell, workspace: Workspace, variables: dict[str, str], watch: Watch) -> Ending:
         grace = self._bench.settings.grace_seconds
-        self._commands = Commands(cell, workspace, self._mask, self._reporter, self._stop, grace_seconds=grace)
+        place = cell, workspace, self._bench.limits
+        self._commands = Commands(place, self._mask, self._reporter, self._stop, grace_seconds=grace)
         named = zip((command.step for command in self._lease.commands), workspace.scripts, strict=True)
         for number, (step, script) in enumerate(named, start=1):
             self._reporter.step(step, StepStatus.IN_PROGRESS)
@@ -202,7 +211,8 @@ class Job:
                 await self._warn_of_unmasked(step, variables)
             status = await self._commands.run(script, step, variables)
             if status != 0:
-                sentence = f"Command {number} {_ended(status)}."
+                why = await asyncio.to_thread(watch.reason, status)
+                sentence = f"Command {number} {_ended(status)}." + (f" {why}" if why else "")
                 await self._say(step, sentence)
                 return Ending(Outcome.FAILURE, sentence, step)
             problem = await self._pass_on(cell, workspace, variables)

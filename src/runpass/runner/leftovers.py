@@ -1,5 +1,6 @@
 """What a user leaves outside its own directory, removed so that the next run with the id does not find it."""
 
+import contextlib
 import ctypes
 import os
 import stat
@@ -22,10 +23,22 @@ _IPC_RMID: Final = 0
 
 def sweep(uids: frozenset[int]) -> None:
     """Remove what these users left. Nothing of theirs may be running any more."""
+    for name, directory in belongings(uids):
+        try:
+            remove_tree(name, directory)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            log.warning("leftover_stays", error=error.strerror)
+    _sweep_system_v(uids)
+
+
+def belongings(uids: frozenset[int]) -> Iterator[tuple[str, int]]:
+    """Give what these users have in shared directories: a name, and the open directory that it stands in."""
     for directory in SHARED_DIRECTORIES:
         for opened in _open_shared(directory):
-            _sweep_directory(opened, uids)
-    _sweep_system_v(uids)
+            for name in _names_of(opened, uids):
+                yield name, opened
 
 
 def _open_shared(directory: Path) -> Iterator[int]:
@@ -56,19 +69,13 @@ def _open_if_shared(name: str, parent: int) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _sweep_directory(directory: int, uids: frozenset[int]) -> None:
+def _names_of(directory: int, uids: frozenset[int]) -> Iterator[str]:
     with os.scandir(directory) as entries:
         names = [entry.name for entry in entries]
     for name in names:
-        try:
-            found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-            if found.st_uid not in uids:
-                continue
-            remove_tree(name, directory)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            log.warning("leftover_stays", error=error.strerror)
+        with contextlib.suppress(OSError):  # gone meanwhile
+            if os.stat(name, dir_fd=directory, follow_symlinks=False).st_uid in uids:
+                yield name
 
 
 def _sweep_system_v(uids: frozenset[int]) -> None:

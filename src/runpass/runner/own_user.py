@@ -12,10 +12,13 @@ import structlog
 
 from runpass.errors import ConfigurationError
 from runpass.protocol.registration import Isolation
-from runpass.runner import leftovers
+from runpass.runner import keyrings, leftovers
 from runpass.runner.cell import Launch, Owner
 from runpass.runner.cgroup import Cgroup, own_directory, remove_empty
+from runpass.runner.cgroup_limits import hand_down
+from runpass.runner.gate import counted
 from runpass.runner.killing import kill_users
+from runpass.runner.limits import Limits
 from runpass.runner.processes import ProcessInfo, end_all, group_members, of_users
 from runpass.runner.user_range import RANGE_SIZE, UserRange, abandoned
 
@@ -29,11 +32,14 @@ class OwnUserIsolator:
 
     kind = Isolation.UID
 
-    def __init__(self, lock_dir: Path, base: int, why: str) -> None:
+    def __init__(self, lock_dir: Path, base: int, limits: Limits, why: str) -> None:
         self.why = why
         self._lock_dir = lock_dir
         self._range = UserRange(lock_dir, base)
+        self._limits = limits
         self._cgroups = own_directory()
+        handed = frozenset[str]() if self._cgroups is None else hand_down(self._cgroups)
+        log.info("control_groups", place=str(self._cgroups or ""), limited_by_the_kernel=sorted(handed))
 
     def limit(self, capacity: int) -> int:
         """Allow fewer runs than there are users."""
@@ -51,11 +57,12 @@ class OwnUserIsolator:
             if not all(killed):
                 raise ConfigurationError("the users that runs get cannot be cleared of processes of an earlier runner")
             leftovers.sweep(uids)
+            keyrings.sweep(uids)
         remove_empty(self._cgroups)
 
     def cell(self, run: str) -> "OwnUserCell":
         """Give the run a user."""
-        return OwnUserCell(self._range, Cgroup.make(self._cgroups, run))
+        return OwnUserCell(self._range, Cgroup.make(self._cgroups, run, self._limits), self._limits.processes)
 
     def close(self) -> None:
         """Let another runner have the users."""
@@ -65,8 +72,9 @@ class OwnUserIsolator:
 class OwnUserCell:
     """One run's user."""
 
-    def __init__(self, users: UserRange, cgroup: Cgroup | None) -> None:
+    def __init__(self, users: UserRange, cgroup: Cgroup | None, processes: int) -> None:
         self._users = users
+        self._processes = processes
         self._cgroup = cgroup
         self._uid = users.take()
         self._is_clean = True
@@ -79,7 +87,7 @@ class OwnUserCell:
     def launch(self, argv: Sequence[str], home: Path) -> Launch:  # noqa: ARG002 -- file modes keep runs apart
         """Start it as the run's user."""
         self._is_clean = False
-        return Launch(tuple(argv), self.owner)
+        return Launch(counted(argv, self._processes), self.owner)
 
     def started(self, pid: int) -> None:
         """Put it into the run's control group."""
@@ -89,6 +97,14 @@ class OwnUserCell:
     def to_terminate(self, leader: int) -> list[ProcessInfo]:
         """Give the members of the process group."""
         return group_members(leader)
+
+    def members(self) -> list[ProcessInfo]:
+        """Give the processes of the run's user."""
+        return of_users(frozenset({self._uid}))
+
+    def exceeded(self) -> str | None:
+        """Ask the control group."""
+        return None if self._cgroup is None else self._cgroup.exceeded()
 
     def end(self) -> list[int]:
         """Kill the control group and then, whatever it held, every process of the run's user."""
@@ -100,13 +116,14 @@ class OwnUserCell:
         killed, stubborn = False, list[int]()
         for _ in range(KILL_ATTEMPTS):
             killed = self._users.kill(self._uid)
-            stubborn = end_all(lambda: of_users(frozenset({self._uid})))
+            stubborn = end_all(self.members)
             if killed:
                 break
         if not killed:
             log.error("user_not_killed", uid=self._uid)
         elif not stubborn:
             leftovers.sweep(frozenset({self._uid}))
+            keyrings.sweep(frozenset({self._uid}))
             self._is_clean = True
         return stubborn
 

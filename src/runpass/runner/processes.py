@@ -33,6 +33,7 @@ class ProcessInfo:
     uids: frozenset[int]
     is_dead: bool
     """Whether it has ended and only waits for its parent (a zombie)."""
+    threads: int = 1
 
 
 def harden() -> None:
@@ -105,8 +106,9 @@ def describe(pid: int) -> ProcessInfo | None:
     uids = next((line.split()[1:] for line in status.splitlines() if line.startswith(b"Uid:")), [])
     state, parent, group, session = stat[0], int(stat[1]), int(stat[2]), int(stat[3])
     # SECURITY: a process whose first thread has ended looks like a zombie and lives on in its other threads.
-    is_dead = state in {b"Z", b"X"} and int(stat[17]) <= 1
-    return ProcessInfo(pid, parent, group, session, frozenset(map(int, uids)), is_dead)
+    threads = int(stat[17])
+    is_dead = state in {b"Z", b"X"} and threads <= 1
+    return ProcessInfo(pid, parent, group, session, frozenset(map(int, uids)), is_dead, threads)
 
 
 def group_members(group: int) -> list[ProcessInfo]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from runpass.configuration import Loaded, load
 from runpass.errors import ConfigurationError
+from runpass.protocol.registration import Isolation
 from runpass.secret import Secret
 
 PREFIX = "RUNPASS_"
@@ -72,6 +73,11 @@ class RunnerSettings(BaseModel):
         default=Path("/run/runpass-uids"),
         description="Where runners of this host agree on who uses which user ids: the same for all of them.",
     )
+    isolation: Isolation | None = Field(
+        default=None,
+        description="The isolation that this runner must have: `uid`, `bubblewrap` or `none`. Empty: the best that the"
+        " machine allows.",
+    )
     allow_unisolated: bool = Field(
         default=False,
         description="Run jobs as the runner's own user where nothing better can be had: they can read"
@@ -88,6 +94,27 @@ class RunnerSettings(BaseModel):
     )
     grace_seconds: float = Field(
         default=10.0, ge=0, le=600, description="Time between SIGTERM and SIGKILL for commands that must end."
+    )
+    job_memory_mib: int | None = Field(
+        default=None,
+        ge=16,
+        description="Memory that one run may use. Empty: seven eighths of the machine's, divided by `capacity`, and"
+        " never less than 512 MiB.",
+    )
+    job_processes: int = Field(
+        default=4_096, ge=16, description="Processes and threads together that one run may have at once."
+    )
+    job_disk_mib: int = Field(
+        default=10_240, ge=1, description="Disk that one run may use, and the largest size of one of its files."
+    )
+    job_files: int = Field(
+        default=1_000_000, ge=100, description="Files and directories that one run may have at once."
+    )
+    job_open_files: int = Field(
+        default=16_384, ge=64, description="Files that one process of a run may have open, if the runner itself may."
+    )
+    least_free_mib: int = Field(
+        default=512, ge=0, description="With less free disk below `work_dir`, the runner takes no more work."
     )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from asyncio.subprocess import DEVNULL, Process
+from asyncio.subprocess import Process
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +12,10 @@ import structlog
 
 from runpass.errors import JobError
 from runpass.protocol.reports import LogLevel
-from runpass.runner import children
+from runpass.runner import children, keyrings
 from runpass.runner.cell import Cell
+from runpass.runner.gate import Gate, guarded
+from runpass.runner.limits import Limits
 from runpass.runner.masking import Mask
 from runpass.runner.output import Pipe, pump
 from runpass.runner.processes import are_known, signal_group, signal_if_same
@@ -39,10 +41,15 @@ class Commands:
     """Runs the commands of one run in its cell."""
 
     def __init__(
-        self, cell: Cell, workspace: Workspace, mask: Mask, reporter: Reporter, stop: Stop, *, grace_seconds: float
+        self,
+        place: tuple[Cell, Workspace, Limits],
+        mask: Mask,
+        reporter: Reporter,
+        stop: Stop,
+        *,
+        grace_seconds: float,
     ) -> None:
-        self._cell = cell
-        self._workspace = workspace
+        self._cell, self._workspace, self._limits = place
         self._mask = mask
         self._reporter = reporter
         self._stop = stop
@@ -57,9 +64,14 @@ class Commands:
         """
         pipes = {LogLevel.INFO: await Pipe.open(), LogLevel.ERROR: await Pipe.open()}
         self._pipes += pipes.values()
+        gate = Gate()
         try:
-            process = await self._start(script, environment, pipes)
+            process = await self._start(script, environment, pipes, gate)
+        except BaseException:
+            gate.close()
+            raise
         finally:
+            gate.close_reading()
             for pipe in pipes.values():
                 pipe.close_writing()
         pumps = {
@@ -67,7 +79,7 @@ class Commands:
             for level, pipe in pipes.items()
         }
         self._lingering |= pumps
-        noting = asyncio.create_task(asyncio.to_thread(self._cell.started, process.pid))
+        noting = asyncio.create_task(asyncio.to_thread(self._let_go, process.pid, gate))
         try:
             status = await process.wait()
             children.forget(process.pid)
@@ -79,17 +91,26 @@ class Commands:
             await asyncio.shield(noting)
         return status
 
-    async def _start(self, script: Path, environment: Mapping[str, str], pipes: Mapping[LogLevel, Pipe]) -> Process:
+    def _let_go(self, pid: int, gate: Gate) -> None:
+        try:
+            self._cell.started(pid)
+            gate.open()
+        finally:
+            gate.close()
+
+    async def _start(
+        self, script: Path, environment: Mapping[str, str], pipes: Mapping[LogLevel, Pipe], gate: Gate
+    ) -> Process:
         argv = ("/bin/sh", "-c", ENTER_AND_RUN, "sh", str(self._workspace.root), str(script))
         launch = self._cell.launch(argv, self._workspace.directory)
         as_whom: dict[str, Any] = {}
         if launch.owner is not None:
             as_whom = {"user": launch.owner.uid, "group": launch.owner.gid, "extra_groups": []}
         try:
-            with children.starting():
+            with children.starting(), keyrings.own_session():
                 process = await asyncio.create_subprocess_exec(
-                    *launch.argv,
-                    stdin=DEVNULL,
+                    *guarded(launch.argv, self._limits),
+                    stdin=gate.reading,
                     stdout=pipes[LogLevel.INFO].writing,
                     stderr=pipes[LogLevel.ERROR].writing,
                     env=environment,

@@ -12,6 +12,8 @@ class Reason(StrEnum):
     ABORTED = "aborted"
     SHUTDOWN = "shutdown"
     """The runner itself ends."""
+    LIMIT = "limit"
+    """It used more of the machine than a run may."""
     LOST = "lost"
     """The run lease belongs to nobody or to somebody else: end at once and report nothing more."""
 
@@ -21,6 +23,8 @@ class Stop:
 
     def __init__(self) -> None:
         self.reason: Reason | None = None
+        self.exceeded: str | None = None
+        """The sentence that says which limit the run went beyond."""
         self._asked = asyncio.Event()
         self._at_once = asyncio.Event()
 
@@ -36,6 +40,11 @@ class Stop:
         if at_once or self.lost:
             self._at_once.set()
         self._asked.set()
+
+    def exceed(self, sentence: str) -> None:
+        """End the run at once, because it went beyond a limit: every moment more takes from all others here."""
+        self.exceeded = self.exceeded or sentence
+        self.ask(Reason.LIMIT, at_once=True)
 
     async def asked(self) -> Reason:
         """Wait for the wish and give its reason."""

@@ -1,5 +1,6 @@
 """Workspaces: one directory per run, made for its user, and gone afterwards whatever the run did to it."""
 
+import contextlib
 import fcntl
 import os
 import secrets
@@ -17,7 +18,8 @@ LOCK_NAME: Final = ".lock"
 OUTPUT_NAME: Final = "runpass-output.json"
 MASK_NAME: Final = "runpass-mask"
 PASSED_NAME: Final = "env0-env"
-PARTS: Final = ("workspace", "home", "tmp", "scripts")
+PARTS: Final = ("workspace", "home", "tmp", "shm", "scripts")
+"""`shm` is what a sandbox has as /dev/shm."""
 REMOVE_ATTEMPTS: Final = 3
 
 
@@ -109,6 +111,8 @@ class WorkspaceRoot:
             finally:
                 os.close(directory)
         except OSError as error:
+            with contextlib.suppress(OSError):  # what was begun on a full disk is no workspace that anybody removes
+                self._remove(name)
             raise JobError(f"The workspace could not be made: {error.strerror}.") from error
         path = self._path / name
         scripts = tuple(path / "scripts" / f"{number}.sh" for number in range(1, len(commands) + 1))

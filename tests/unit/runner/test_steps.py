@@ -5,10 +5,13 @@ import structlog
 
 from runpass.runner import processes
 from runpass.runner.isolation import NoCell
+from runpass.runner.limits import MIB, Limits
 from runpass.runner.masking import Mask
 from runpass.runner.steps import Commands
 from runpass.runner.stop import Stop
 from runpass.runner.workspace import WorkspaceRoot
+
+LIMITS = Limits(memory_bytes=256 * MIB, processes=4_096, disk_bytes=64 * MIB, files=10_000, open_files=256)
 
 
 class Lines:
@@ -32,7 +35,7 @@ def make(tmp_path):
 
     def make(reporter, *commands, grace_seconds=5.0):
         workspace = root.make("run", None, commands)
-        return workspace, Commands(NoCell(), workspace, Mask(), reporter, Stop(), grace_seconds=grace_seconds)
+        return workspace, Commands((NoCell(), workspace, LIMITS), Mask(), reporter, Stop(), grace_seconds=grace_seconds)
 
     yield make
     root.close()

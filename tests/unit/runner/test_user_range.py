@@ -7,11 +7,13 @@ import pytest
 
 from runpass.errors import ConfigurationError, JobError
 from runpass.runner import user_range
+from runpass.runner.limits import MIB, Limits
 from runpass.runner.own_user import OwnUserCell, OwnUserIsolator
 from runpass.runner.user_range import RANGE_SIZE, Span, UserRange, abandoned
 
 # Ids of this process of the tests alone: what runs with them is killed.
 BASE = 1_900_100_032 + os.getpid() % 100_000 * 2 * 64
+LIMITS = Limits(memory_bytes=256 * MIB, processes=4_096, disk_bytes=64 * MIB, files=10_000, open_files=256)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs as other users")
 # Every 300 microseconds it is another process, in another session, with the old one gone.
 HOPPER = """
@@ -108,7 +110,7 @@ class TestHopper:
     def test_it_does_not_outlive_the_run(self, locks, nothing_taken):
         users = UserRange(locks, BASE)
         for number in range(3):
-            cell = OwnUserCell(users, None)
+            cell = OwnUserCell(users, None, 4_096)
             beat = nothing_taken / f"beat-{number}"
             start_hopper(cell.owner.uid, beat)
             assert cell.end() == []
@@ -121,7 +123,7 @@ class TestHopper:
         beats = [nothing_taken / "left", nothing_taken / "own"]
         start_hopper(BASE + 7, beats[0])
         start_hopper(BASE + RANGE_SIZE + 9, beats[1])
-        isolator = OwnUserIsolator(locks, BASE + RANGE_SIZE, "")
+        isolator = OwnUserIsolator(locks, BASE + RANGE_SIZE, LIMITS, "")
         isolator.reclaim(nothing_taken)
         assert all(map(is_quiet, beats))
         isolator.close()
@@ -131,7 +133,7 @@ class TestHopper:
 def test_a_user_whose_processes_could_not_be_killed_is_not_used_again(locks, nothing_taken, monkeypatch):
     users = UserRange(locks, BASE)
     monkeypatch.setattr(users, "kill", lambda _: False)
-    cell = OwnUserCell(users, None)
+    cell = OwnUserCell(users, None, 4_096)
     uid = cell.owner.uid
     cell.end()
     cell.release()

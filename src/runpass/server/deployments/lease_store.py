@@ -86,6 +86,18 @@ def expired_leases(tx: Transaction, now: datetime, limit: int = 100) -> list[Lea
     return [_lease(row) for row in tx.execute(query)]
 
 
+def is_any_beyond(tx: Transaction, latest: datetime) -> bool:
+    """Whether a live lease has a deadline later than this."""
+    beyond = run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > latest)
+    return tx.execute(select(run_leases.c.id).where(beyond).limit(1)).first() is not None
+
+
+def pull_in(tx: Transaction, latest: datetime, deadline: datetime) -> int:
+    """Give live leases with a deadline later than `latest` this one instead; how many there were."""
+    beyond = run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > latest)
+    return tx.execute(update(run_leases).where(beyond).values(expires_at=deadline)).rowcount
+
+
 def _lease(row: Row[Any]) -> Lease:
     return Lease(
         id=row.id,

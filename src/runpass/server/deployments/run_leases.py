@@ -278,6 +278,7 @@ def end_expired(rules: LeaseRules) -> list[Deployment]:
     ended is told in the log and keeps no other from its end.
     """
     now = rules.clock.now()
+    _after_a_step_back(rules, now)
     with rules.database.read() as tx:
         expired = lease_store.expired_leases(tx, now)
     ended = []
@@ -289,6 +290,21 @@ def end_expired(rules: LeaseRules) -> list[Deployment]:
         except Exception:  # noqa: BLE001 -- what a run stored must not keep the others from their end
             _log.exception("run_lease.not_ended", lease_id=str(lease.id))
     return [deployment for deployment in ended if deployment is not None]
+
+
+def _after_a_step_back(rules: LeaseRules, now: datetime) -> None:
+    """Give leases from before the clock was set back a deadline that a clock of now can reach.
+
+    None lives longer than `lifetime` from the last word of its holder: a deadline further away is of another time, and
+    would keep the lease of a dead runner for as long as the clock was set back.
+    """
+    latest = now + 2 * rules.lifetime
+    with rules.database.read() as tx:
+        if not lease_store.is_any_beyond(tx, latest):
+            return
+    with rules.database.write() as tx:
+        found = lease_store.pull_in(tx, latest, now + rules.lifetime)
+    _log.warning("run_leases.clock_went_back", leases=found)
 
 
 def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
