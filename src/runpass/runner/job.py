@@ -139,7 +139,7 @@ class Job:
         finally:
             tokens_for_job.cancel()
         variables = self._variables(self._workspace, vault, tokens)
-        watch = Watch(cell, self._workspace, bench.limits, bench.clock)
+        watch = Watch(cell, self._workspace, bench.limits)
         watching = asyncio.create_task(watch.keep(self._stop))
         try:
             return await self._run_commands(cell, self._workspace, variables, watch)
