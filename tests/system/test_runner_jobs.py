@@ -285,12 +285,21 @@ def test_malformed_references_are_told_together_without_a_login(plane, runner):
         assert vault.logins == []
 
 
-def test_two_credentials_are_ambiguous_and_both_are_named(plane, runner):
+def test_with_two_credentials_a_reference_must_name_one_of_them(plane, runner):
     grants = (vault_credential("http://127.0.0.1:1", name="one"), vault_credential("http://127.0.0.1:1", name="two"))
-    refusal = plane.wait_finished(plane.offer("echo never", credentials=grants)).refusal
+    wanted = (variable("A", "${vault:kv/app.x}"),)
+    refusal = plane.wait_finished(plane.offer("echo never", credentials=grants, variables=wanted)).refusal
     assert refusal is not None
     assert refusal.code == "ambiguous_credential"
     assert "one, two" in refusal.reason
+
+
+def test_with_two_credentials_that_export_their_token_none_is_given(plane, runner):
+    grants = (vault_credential("http://127.0.0.1:1", name="one"), vault_credential("http://127.0.0.1:1", name="two"))
+    lease = plane.offer('echo "${VAULT_TOKEN:-none}"', credentials=grants)
+    assert plane.wait_finished(lease).outcome is Outcome.SUCCESS
+    assert plane.log(lease, LogLevel.INFO) == "none"
+    assert "No VAULT_TOKEN is given: more than one credential exports its token (one, two)" in plane.system_log(lease)
 
 
 @pytest.mark.parametrize("why", ["aborted", "lost"])

@@ -152,7 +152,7 @@ class Job:
         tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
         self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
         self._mask.look_at(self._mask_file.look)
-        watch = Watch(cell, self._workspace, bench.limits, bench.clock)
+        watch = Watch(cell, self._workspace, bench.limits)
         watching = asyncio.create_task(watch.keep(self._stop))
         try:
             return await self._run_commands(cell, self._workspace, variables, watch)

@@ -2,11 +2,11 @@
 
 import asyncio
 import threading
+import time
 from typing import Final
 
 import structlog
 
-from runpass.clock import Clock
 from runpass.runner import usage
 from runpass.runner.cell import Cell
 from runpass.runner.limits import TOO_DEEP, Limits
@@ -17,7 +17,8 @@ from runpass.runner.workspace import Workspace
 log = structlog.get_logger()
 LOOK_SECONDS: Final = 1.0
 REST: Final = 20
-"""After a look comes a pause of so many times its length, so that looking costs one twentieth of a core at most."""
+"""After a look comes a pause of so many times the processor's time that it took: a twentieth of a core at most."""
+LONGEST_REST_SECONDS: Final = 20.0
 _one_walk = threading.Lock()
 """A walk holds many files open: one at a time."""
 
@@ -25,25 +26,29 @@ _one_walk = threading.Lock()
 class Watch:
     """The watch over one run."""
 
-    def __init__(self, cell: Cell, workspace: Workspace, limits: Limits, clock: Clock) -> None:
+    def __init__(self, cell: Cell, workspace: Workspace, limits: Limits) -> None:
         self._cell = cell
         self._workspace = workspace
         self._limits = limits
-        self._clock = clock
 
     async def keep(self, stop: Stop) -> None:
         """Look until cancelled, or until the run uses too much; then `stop` knows."""
         while not stop.lost:
-            began = self._clock.monotonic()
+            took = 0.0
             try:
-                sentence = await asyncio.to_thread(self.look)
+                sentence, took = await asyncio.to_thread(self._timed_look)
             except Exception:
                 log.exception("run_not_watched")
                 sentence = None
             if sentence is not None:
                 stop.exceed(sentence)
                 return
-            await asyncio.sleep(max(LOOK_SECONDS, REST * (self._clock.monotonic() - began)))
+            await asyncio.sleep(min(max(LOOK_SECONDS, REST * took), LONGEST_REST_SECONDS))
+
+    def _timed_look(self) -> tuple[str | None, float]:
+        # The processor's time, not the wall's: a run that keeps the whole machine busy would be looked at less often.
+        began = time.thread_time()
+        return self.look(), time.thread_time() - began
 
     def look(self) -> str | None:
         """Give the sentence that says what the run uses too much of, if anything. May block for seconds."""
