@@ -16,12 +16,13 @@ LARGE: Final = 4 * 1024
 
 
 class Mask:
-    """The secrets of one run. More may be added at any time; a `Masker` knows those of when it was made."""
+    """The secrets of one run. More may be added at any time, and count for what is written after that."""
 
     def __init__(self) -> None:
         self._known: set[Secret] = set()
         self._patterns: set[bytes] = set()
         self._compiled: _Patterns | None = None
+        self._closed = False
 
     def add(self, values: Iterable[Secret]) -> None:
         """Mask these values from now on, in all their forms."""
@@ -48,7 +49,7 @@ class Mask:
 
     def masker(self) -> "Masker":
         """Give a masker for one stream of bytes."""
-        return Masker(self._patterns_compiled)
+        return Masker(self._patterns_compiled, self._newest)
 
     def text(self, text: str) -> str:
         """Give a whole text with its secrets masked."""
@@ -57,9 +58,13 @@ class Mask:
         return (masker.feed(raw) + masker.finish()).decode(errors="replace")
 
     def close(self) -> None:
-        """Forget the secrets."""
+        """Forget the secrets. A `Masker` keeps those that it knew last."""
+        self._closed = True
         self._known, self._patterns = set(), set()
         self._compiled = None
+
+    def _newest(self) -> "_Patterns | None":
+        return None if self._closed else self._patterns_compiled
 
     @property
     def _patterns_compiled(self) -> "_Patterns":
@@ -115,12 +120,15 @@ class _Patterns:
 class Masker:
     """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in."""
 
-    def __init__(self, patterns: _Patterns) -> None:
+    def __init__(self, patterns: _Patterns, newest: Callable[[], _Patterns | None] = lambda: None) -> None:
         self._patterns = patterns
+        self._newest = newest
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
         """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
+        # SECURITY: a run that goes on for long gets new tokens meanwhile, and may print them.
+        self._patterns = self._newest() or self._patterns
         held = self._held + data
         first_open = self._patterns.first_open(held)
         out, position = [], 0
