@@ -11,3 +11,8 @@ REQUEST_SECONDS = Histogram(
 TOKENS_MINTED = Counter("runpass_identity_tokens_minted_total", "Workload identity tokens signed.", ("purpose",))
 DEPLOYMENTS_FINISHED = Counter("runpass_deployments_finished_total", "Deployments that ended.", ("type", "status"))
 RUNNERS_LOST = Counter("runpass_run_leases_lost_total", "Run leases that expired without a last word.")
+VAULT_TOKENS_SWEPT = Counter(
+    "runpass_vault_tokens_swept_total",
+    "Vault tokens of ended runs that a runner was sent to revoke. not-ours and not-verifiable are alarms.",
+    ("result",),
+)

@@ -46,3 +46,5 @@ class IdentityToken(Record):
     jti: str
     audience: str
     expires_at: datetime
+    login_id: UUID | None = None
+    """Of a token for a login: the server counts it as a token at the Vault until it is told what became of it."""

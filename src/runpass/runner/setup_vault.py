@@ -86,8 +86,9 @@ class SetupVault:
             await self._mask.learn([credential.client_key])
         if credential.is_clear_text:
             await self._say(f"{credential.address} is not https: tokens and secrets cross the network unencrypted.")
-        jwt = self._jwt = await self._identity.for_credential(grant.credential_id)
-        session = await self._logins.log_in(credential, jwt)
+        identity = await self._identity.for_credential(grant.credential_id)
+        self._jwt = identity.token
+        session = await self._logins.log_in(credential, identity)
         values = await self._logins.read(
             session, tuple(dict.fromkeys(sum(references.values(), ()))), credential.reading_namespace
         )

@@ -19,9 +19,10 @@ from runpass.server.access.refusals import Refusals
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
+from runpass.server.db.engine import Transaction
 from runpass.server.deployments import lease_store
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Deployment, Inputs
+from runpass.server.deployments.model import Deployment, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
     LeaseRules,
@@ -30,6 +31,8 @@ from runpass.server.deployments.run_leases import (
     held,
     second_audience,
 )
+from runpass.server.deployments.token_store import note_minted
+from runpass.server.deployments.vault_logins import intend
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
@@ -45,7 +48,12 @@ class _Token:
     """Which token is to be made."""
 
     audience: str
-    credential_id: UUID | None = None
+    credential: StoredCredential | None = None
+
+    @property
+    def credential_id(self) -> UUID | None:
+        """Give the credential whose login it is for."""
+        return self.credential.id if self.credential else None
 
 
 class Passport:
@@ -89,8 +97,15 @@ class Passport:
             if not lease_store.count_mint(tx, lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")
             record(tx, _event(now, holder.runner, deployment, minted, wanted.credential_id))
+            login_id = _note(tx, lease, deployment, wanted, minted, now)
         TOKENS_MINTED.labels(purpose.kind).inc()
-        return IdentityToken(token=minted.token, jti=minted.jti, audience=minted.audience, expires_at=minted.expires_at)
+        return IdentityToken(
+            token=minted.token,
+            jti=minted.jti,
+            audience=minted.audience,
+            expires_at=minted.expires_at,
+            login_id=login_id,
+        )
 
     def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> _Token:
         match purpose:
@@ -115,7 +130,17 @@ class Passport:
         refusal = clear_text_refusal(chosen, organization)
         if refusal is not None:
             raise Forbidden(refusal)
-        return _Token(chosen[0].value.audience(self._audience, chosen[0].id), chosen[0].id)
+        return _Token(chosen[0].value.audience(self._audience, chosen[0].id), chosen[0])
+
+
+def _note(  # noqa: PLR0917 -- what is known of the token
+    tx: Transaction, lease: Lease, deployment: Deployment, wanted: _Token, minted: Minted, now: datetime
+) -> UUID | None:
+    """Count what can come of a token before it leaves: a login, whose id is given, or whatever the job does with it."""
+    if wanted.credential is not None:
+        return intend(tx, lease, deployment, wanted.credential, minted.jti, now=now)
+    note_minted(tx, lease, minted, now)
+    return None
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
