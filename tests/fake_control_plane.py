@@ -16,6 +16,7 @@ from runpass.protocol.identity import ForJob, IdentityRequest, IdentityToken
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Leak, LogEvent, LogLevel, Report, Step
 from runpass.protocol.run_lease import Command, Heartbeat, HeartbeatAnswer, Phase, RunFacts, RunLease, Variable, Wish
+from runpass.protocol.vault_logins import GivenToken, LoginReport
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
 from runpass.secret import Secret
@@ -50,6 +51,9 @@ class FakeControlPlane(OnASocket):
         self.heartbeats: dict[UUID, int] = defaultdict(int)
         self.failures: deque[int] = deque()  # statuses to answer the next reports with
         self.refuse_identity = False
+        self.keeps_account = True  # an older server does not
+        self.refuse_logins = 0
+        self.logins: dict[UUID, dict[UUID, list[GivenToken | None]]] = defaultdict(lambda: defaultdict(list))
         self.revoked = False
         self._events: dict[UUID, dict[tuple[str, int], LogEvent]] = defaultdict(dict)
         self._waiting: deque[RunLease] = deque()
@@ -150,7 +154,7 @@ class FakeControlPlane(OnASocket):
                     return None
                 if parts == ["run-leases"]:
                     return self._next(float(query["wait"][0]), is_alive)
-                return self._lease_call(UUID(parts[1]), parts[2], headers.get(LEASE_SECRET_HEADER), body)
+                return self._lease_call(UUID(parts[1]), parts[2], headers.get(LEASE_SECRET_HEADER), body, *parts[3:])
             finally:
                 self._changed.notify_all()
 
@@ -174,7 +178,7 @@ class FakeControlPlane(OnASocket):
         self.offered_at[lease.lease_id] = time.monotonic()
         return lease
 
-    def _lease_call(self, lease_id, door, secret, body):
+    def _lease_call(self, lease_id, door, secret, body, *more):
         lease = self._leases[lease_id]
         if lease.lease_secret != Secret(secret or ""):
             raise Refused(401, "unauthenticated", "this lease secret is not known")
@@ -182,7 +186,7 @@ class FakeControlPlane(OnASocket):
             if door in {"report", "finish"}:
                 self.late.append(door)
             raise Refused(409, "stale_lease", "this run lease was lost")
-        return getattr(self, "_" + door.replace("-", "_"))(lease, body)
+        return getattr(self, "_" + door.replace("-", "_"))(lease, body, *more)
 
     def _heartbeat(self, lease, body):
         assert decode(Heartbeat, body).fencing_token == lease.fencing_token
@@ -199,7 +203,17 @@ class FakeControlPlane(OnASocket):
         token = f"eyJhbGciOiJFZERTQSJ9.{purpose.kind}-{new_id()}.c2lnbmF0dXJl"
         self.tokens.append(token)
         expires_at = datetime.now(UTC) + timedelta(minutes=15)
-        return IdentityToken(token=Secret(token), jti=str(new_id()), audience=self.url, expires_at=expires_at)
+        login_id = new_id() if purpose.kind == "credential" and self.keeps_account else None
+        return IdentityToken(
+            token=Secret(token), jti=str(new_id()), audience=self.url, expires_at=expires_at, login_id=login_id
+        )
+
+    def _vault_logins(self, lease, body, login_id):
+        if self.refuse_logins:
+            raise Refused(self.refuse_logins, "trouble", "try again")
+        report = decode(LoginReport, body)
+        assert report.fencing_token == lease.fencing_token
+        self.logins[lease.lease_id][UUID(login_id)].append(report.given)
 
     def _report(self, lease, body):
         if self.failures:

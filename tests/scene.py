@@ -15,6 +15,7 @@ from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 from runpass.vault.desired import Guide, guide
 from runpass.vault.reconcile import setup
+from runpass.vault.sweeper import with_sweeper
 
 PASSWORD = "correct-horse-battery-staple"
 NOT_RUN = "echo this-must-not-run"
@@ -69,7 +70,7 @@ class Scene:
             namespace=namespace,
         )
         with self.openbao.root() as operator:
-            setup(operator, guide(facts))
+            setup(operator, with_sweeper(guide(facts), facts.organization_id))
             operator.in_namespace(namespace).write(f"{kv}/data/app", {"data": {"password": PASSWORD}})
         return Project(project, credential, mount, kv, name, namespace)
 

@@ -3,12 +3,11 @@
 A new route makes the tests of the surface fail until somebody writes one down here.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
+from json_places import leaves, replaced
 from surface_ask import AT, Ask
 from surface_scene import Things, bearer
 
@@ -122,6 +121,12 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         ),
         Ask("GET /api/runners", query=organization),
         Ask("DELETE /api/runners/{runner_id}", {"runner_id": ids["runner"]}),
+        Ask("GET /api/vault-tokens/outstanding", query=organization),
+        Ask(
+            "GET /api/vault-tokens/outstanding",
+            query={**organization, "deploymentId": ids["running"]},
+            about="of a deployment",
+        ),
         Ask("GET /api/audit-events", query=organization),
     ]
 
@@ -326,10 +331,22 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
         Ask(f"{door}/{{lease_id}}/heartbeat", lease, body=token, headers=headers),
         Ask(f"{door}/{{lease_id}}/identity-token", lease, body={**token, "purpose": purpose}, headers=headers),
         Ask(f"{door}/{{lease_id}}/report", lease, body={**token, "steps": [step], "events": [event]}, headers=headers),
+        Ask(
+            f"{door}/{{lease_id}}/vault-logins/{{login_id}}",
+            {**lease, "login_id": ids["login"]},
+            body={**token, "given": {"accessor": "text", "ttlSeconds": 60, "renewable": True}},
+            headers=headers,
+        ),
         Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
         Ask(tasks, headers=bearer(things.runner.key)),
         Ask("GET /id-token/v1/{lease_id}", lease, {"audience": "sigstore"}, headers=_job(things)),
         Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
+        Ask(
+            f"{tasks}/{{task_id}}/swept",
+            {"task_id": ids["left behind"]},
+            body={"result": "failed", "said": "text", "hint": "text"},
+            headers=holding,
+        ),
     ]
 
 
@@ -337,33 +354,6 @@ def _job(things: Things) -> dict[str, str]:
     asks_with = things.lease.id_token_request_token
     assert asks_with is not None
     return bearer(asks_with)
-
-
-Place = tuple[str | int, ...]
-
-
-def leaves(value: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
-    """Give every leaf of a JSON value with its place."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from leaves(item, (*place, key))
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            yield from leaves(item, (*place, position))
-    elif value is not None:
-        yield place, value
-
-
-def replaced(value: Any, place: Place, by: Any) -> Any:
-    """Give a copy of a JSON value with another one at this place."""
-    if not place:
-        return by
-    copied = copy.deepcopy(value)
-    inner = copied
-    for key in place[:-1]:
-        inner = inner[key]
-    inner[place[-1]] = by
-    return copied
 
 
 def with_another_id(ask: Ask, own: Mapping[str, UUID], other: Callable[[str], str]) -> Iterator[tuple[str, Ask]]:

@@ -7,6 +7,7 @@ import base64
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,17 +17,23 @@ from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
 from factories import Tenant, World, holder
+from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import Finish, Outcome
 from runpass.protocol.run_lease import RunLease
+from runpass.protocol.vault_logins import GivenToken
 from runpass.secret import Secret
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
 from runpass.server.access.bearers import digest, new_bearer
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.deployments.model import Deployment, DeployRequest
+from runpass.server.credentials.model import StoredCredential
+from runpass.server.deployments import lease_store, login_store, vault_logins
+from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments.model import Deployment, DeployRequest, Lease
 from runpass.server.deployments.run_leases import finish, take
 from runpass.server.opening import Parts
 from runpass.server.runners.joining import Joined
+from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Environment
 from runpass.server.variables.model import VariableScope
 from runpass.server.vault_tasks import store as task_store
@@ -69,6 +76,37 @@ class Things:
     task_secret: Secret
 
 
+def _login(tenant: Tenant, lease: Lease, credential: StoredCredential, accessor: str) -> VaultLoginId:
+    """Count a login of a lease, which gave a token."""
+    now, cipher = tenant.world.clock.now(), tenant.world.cipher
+    with tenant.world.database.write() as tx:
+        deployment = deployment_store.get_deployment(tx, tenant.id, lease.deployment_id)
+        assert deployment is not None
+        login = vault_logins.intend(tx, lease, deployment, credential, "jti", now=now)
+        given = GivenToken(accessor=Secret(accessor), ttl_seconds=3_600)
+        vault_logins.keep_report(tx, cipher, lease, login, given, now=now)
+    return login
+
+
+def _lease(tenant: Tenant, lease: RunLease) -> Lease:
+    with tenant.world.database.read() as tx:
+        found = lease_store.get_lease(tx, RunLeaseId(lease.lease_id))
+    assert found is not None
+    return found
+
+
+def _left_behind(tenant: Tenant, lease: Lease, credential: StoredCredential, runner: Runner, secret: Secret) -> UUID:
+    """A login whose run is over, and whose token the runner is sweeping."""
+    world, login = tenant.world, _login(tenant, lease, credential, "accessor-of-a-token-left-behind")
+    now = world.clock.now()
+    with world.database.write() as tx:
+        vault_logins.end_logins(tx, world.cipher, lease, None, now)
+        among, to = (runner.pool_id, None), (runner.id, digest(secret))
+        taken = login_store.take_sweep(tx, among, now, now + timedelta(hours=1), to)
+    assert taken is not None
+    return login
+
+
 def furnish(world: World, name: str, canary: str) -> Things:
     """Make a tenant with one of everything; its sensitive values contain the canary."""
     tenant = world.tenant(name)
@@ -101,6 +139,8 @@ def furnish(world: World, name: str, canary: str) -> Things:
     lease = take(world.rules, runner.runner)
     assert lease is not None
     queued = tenant.queue(environment, DeployRequest())
+    held = _lease(tenant, lease)
+    left_behind = _left_behind(tenant, held, assigned, runner.runner, task_secret)
     callers = {
         "Admin": _key(tenant, OrganizationRole.ADMIN),
         "User": _key(tenant, OrganizationRole.USER),
@@ -125,6 +165,8 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "queued": queued.id,
         "waiting": waiting.id,
         "lease": lease.lease_id,
+        "login": _login(tenant, held, assigned, "accessor-of-a-token-in-use"),
+        "left behind": left_behind,
         "taken test": taken_test.id,
         "queued test": tenant.connection_test(assigned, project, "kv/app.password").id,
     }

@@ -23,6 +23,7 @@ RunnerId = NewType("RunnerId", UUID)
 PoolId = NewType("PoolId", UUID)
 JoinTokenId = NewType("JoinTokenId", UUID)
 VaultTaskId = NewType("VaultTaskId", UUID)
+VaultLoginId = NewType("VaultLoginId", UUID)
 AuditId = NewType("AuditId", UUID)
 
 

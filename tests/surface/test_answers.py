@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from surface_asks import Ask, asks, leaves, replaced
+from json_places import leaves, replaced
+from surface_asks import Ask, asks
 from surface_scene import Server, basic
 
 CANARY = "canary-in-the-request-51bd"

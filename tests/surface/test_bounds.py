@@ -14,12 +14,14 @@ from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat
+from runpass.protocol.sweeps import SweepReport
+from runpass.protocol.vault_logins import LoginReport
 from runpass.protocol.vault_tasks import TestReport
 from runpass.server.deployments import runner_door
 from runpass.server.vault_tasks import runner_door as task_door
 from surface_scene import Server
 
-OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish, TestReport}
+OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish, TestReport, LoginReport, SweepReport}
 SIGNS = {
     "string": ("maxLength", "enum", "const", "format"),
     "array": ("maxItems",),

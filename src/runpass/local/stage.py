@@ -21,6 +21,7 @@ from runpass.server.settings import ServerSettings, load_settings
 from runpass.server.tenancy.founding import Founded, found_organization
 from runpass.vault.desired import KV_PATH, Guide, guide
 from runpass.vault.reconcile import setup
+from runpass.vault.sweeper import with_sweeper
 
 MOUNT: Final = "jwt"
 ROLE: Final = "deploy"
@@ -121,7 +122,7 @@ def throw_away_stage(*, lease_seconds: float = 30.0, database_url: str = "") -> 
 def set_up_vault(openbao: DevOpenBao, facts: Guide, secrets: dict[str, dict[str, str]]) -> int:
     """Do the Vault side of the guide as the operator and store secrets; give the number of changes."""
     with openbao.root() as operator:
-        changes = setup(operator, guide(facts))
+        changes = setup(operator, with_sweeper(guide(facts), facts.organization_id))
         for path, values in secrets.items():
             operator.write(f"{facts.kv_path}/data/{path}", {"data": values})
     return len(changes)

@@ -12,3 +12,8 @@ TOKENS_MINTED = Counter("runpass_identity_tokens_minted_total", "Workload identi
 DEPLOYMENTS_FINISHED = Counter("runpass_deployments_finished_total", "Deployments that ended.", ("type", "status"))
 SECRETS_MASKED = Counter("runpass_secrets_masked_total", "Secrets that turned up in output, once for each step.")
 RUNNERS_LOST = Counter("runpass_run_leases_lost_total", "Run leases that expired without a last word.")
+VAULT_TOKENS_SWEPT = Counter(
+    "runpass_vault_tokens_swept_total",
+    "Vault tokens of ended runs that a runner was sent to revoke. not-ours and not-verifiable are alarms.",
+    ("result",),
+)

@@ -51,3 +51,5 @@ class IdentityToken(Record):
     expires_at: datetime
     issued_at: datetime | None = None
     """By the same clock as `expires_at`. Servers before 0.2 do not say it."""
+    login_id: UUID | None = None
+    """Of a token for a login: the server counts it as a token at the Vault until it is told what became of it."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from runpass.protocol.outputs import OutputsText
+from runpass.protocol.vault_logins import MAX_LOGINS, EndedLogin
 from runpass.protocol.wire import FencingToken, Moment, Record, Storable, Text
 
 SETUP_VAULT_STEP = "setup-oidc-vault"
@@ -127,3 +128,5 @@ class Finish(Record):
     refusal: Refusal | None = None
     outputs: OutputsText | None = None
     """What the run gave back, as `protocol.outputs` spells it."""
+    vault_logins: Annotated[tuple[EndedLogin, ...], Field(max_length=MAX_LOGINS)] | None = None
+    """All logins of this lease; one that is missing here was never tried. None: the runner keeps no account of them."""

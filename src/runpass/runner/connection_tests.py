@@ -1,4 +1,7 @@
-"""Connection tests: taken from the server beside the runs, made here, told check by check."""
+"""What is to be done at Vaults beside the runs, taken from the server one by one: connection tests and sweeps.
+
+Connection tests are made here and told check by check; sweeps are in `sweeping`.
+"""
 
 import asyncio
 import contextlib
@@ -11,9 +14,11 @@ import structlog
 from runpass.clock import Clock
 from runpass.errors import RunpassError, StaleLease, Unauthenticated
 from runpass.protocol.reports import MAX_EXPLAINED, Explained
+from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
 from runpass.protocol.vault_tasks import MAX_CHECKS, Checked, ConnectionTest, TestReport, Verdict
 from runpass.runner.control_plane import ControlPlane
 from runpass.runner.credentials.vault_oidc import tls_of
+from runpass.runner.sweeping import sweep
 from runpass.vault.doctor.diagnosis import diagnose
 from runpass.vault.doctor.model import CheckResult, DoctorTarget, Expected, Knowledge, ProbeTokens
 
@@ -24,7 +29,7 @@ MAX_TEXT: Final = 4_000
 
 
 class ConnectionTests:
-    """The runner's loop beside its runs: one test at a time."""
+    """The runner's loop beside its runs: one test or sweep at a time."""
 
     def __init__(self, control_plane: ControlPlane, ca_bundle: Path | None, clock: Clock) -> None:
         self._control_plane = control_plane
@@ -32,14 +37,16 @@ class ConnectionTests:
         self._clock = clock
 
     async def take_again_and_again(self) -> None:
-        """Take tests and make them until cancelled; ends when the server no longer knows this runner."""
+        """Take tests and sweeps and make them until cancelled; ends when the server no longer knows this runner."""
         pause = SHORTEST_POLL_SECONDS
         while True:
             asked_at = self._clock.monotonic()
             try:
-                test = await self._control_plane.next_test()
-                if test is not None:
-                    await self._make(test)
+                task = await self._control_plane.next_task()
+                if isinstance(task, Sweep):
+                    await self._sweep(task)
+                elif task is not None:
+                    await self._make(task)
                 pause = SHORTEST_POLL_SECONDS
             except Unauthenticated:
                 return  # the loop that takes runs says so
@@ -48,6 +55,15 @@ class ConnectionTests:
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
             if self._clock.monotonic() - asked_at < SHORTEST_POLL_SECONDS:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 -- jitter, not a secret
+
+    async def _sweep(self, task: Sweep) -> None:
+        try:
+            report = await asyncio.to_thread(sweep, task, self._ca_bundle)
+        except Exception:
+            log.exception("sweep_failed", task=str(task.task_id))
+            report = SweepReport(result=SweepResult.FAILED, said="The runner failed; its own log says why.")
+        with contextlib.suppress(StaleLease):  # it took too long: somebody else has it by now
+            await self._control_plane.finish_sweep(task, report)
 
     async def _make(self, test: ConnectionTest) -> None:
         credential = test.grant.value

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
+from uuid import UUID
 
 import httpx2
 from pydantic import BaseModel
@@ -17,6 +18,8 @@ from runpass.protocol.identity import ID_TOKEN_PATH, IdentityRequest, IdentityTo
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat, HeartbeatAnswer, RunLease
+from runpass.protocol.sweeps import SWEEPS_PARAMETER, Sweep, SweepReport, decode_task
+from runpass.protocol.vault_logins import GivenToken, LoginReport
 from runpass.protocol.vault_tasks import TASK_SECRET_HEADER, ConnectionTest, TestReport
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
@@ -77,20 +80,30 @@ class ControlPlane:
         )
         return None if answer.status_code == NO_CONTENT else _parsed(RunLease, answer)
 
-    async def next_test(self, wait_seconds: float = POLL_SECONDS) -> ConnectionTest | None:
-        """Ask for a connection test and wait for it; nothing if there was none in that time."""
+    async def next_task(self, wait_seconds: float = POLL_SECONDS) -> ConnectionTest | Sweep | None:
+        """Ask for something to do at a Vault and wait for it; nothing if there was nothing in that time."""
         answer = await self._call(
             "/vault-tasks",
             headers=self._as_runner(),
-            params={"wait": f"{wait_seconds:g}"},
+            params={"wait": f"{wait_seconds:g}", SWEEPS_PARAMETER: "true"},
             timeout=httpx2.Timeout(wait_seconds + ANSWER_SECONDS, connect=5.0),
         )
-        return None if answer.status_code == NO_CONTENT else _parsed(ConnectionTest, answer)
+        if answer.status_code == NO_CONTENT:
+            return None
+        try:
+            return decode_task(answer.content)
+        except RunpassError as error:
+            raise ControlPlaneError(f"The server's task is not what this runner understands: {error}") from error
 
     async def finish_test(self, test: ConnectionTest, report: TestReport) -> None:
         """Say what a connection test found. Raises `StaleLease` when nobody waits for it any more."""
         headers = self._as_runner() | {TASK_SECRET_HEADER: test.task_secret.reveal()}
         await self._call(f"/vault-tasks/{test.task_id}/finish", report, headers=headers)
+
+    async def finish_sweep(self, sweep: Sweep, report: SweepReport) -> None:
+        """Say what became of a token that was to be swept. Raises `StaleLease` when somebody else has the task."""
+        headers = self._as_runner() | {TASK_SECRET_HEADER: sweep.task_secret.reveal()}
+        await self._call(f"/vault-tasks/{sweep.task_id}/swept", report, headers=headers)
 
     async def heartbeat(self, lease: RunLease) -> HeartbeatAnswer:
         """Keep a run lease. One attempt only: the caller knows how much time there is. Raises `StaleLease`."""
@@ -105,6 +118,11 @@ class ControlPlane:
     def id_token_url(self, lease: RunLease) -> str:
         """Give where a job asks for tokens by itself. It ends with a query: GitHub's tools append `&audience=`."""
         return f"{self._url}{ID_TOKEN_PATH}/{lease.lease_id}?api-version=1"
+
+    async def vault_login(self, lease: RunLease, login_id: UUID, given: GivenToken | None) -> None:
+        """Say what a login gave; a repeat is harmless. Raises `StaleLease`."""
+        report = LoginReport(fencing_token=lease.fencing_token, given=given)
+        await self._again(lease, f"vault-logins/{login_id}", report)
 
     async def report(self, lease: RunLease, report: Report) -> None:
         """Deliver steps and log events; a repeat is harmless. Raises `StaleLease`."""

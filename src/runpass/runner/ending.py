@@ -5,6 +5,7 @@ from typing import Final
 
 from runpass.errors import RunpassError
 from runpass.protocol.reports import Finish, Outcome, Refusal, StepStatus
+from runpass.protocol.vault_logins import EndedLogin
 from runpass.runner.stop import Reason
 from runpass.secret import Secret
 
@@ -21,7 +22,7 @@ class Ending:
     refusal: Refusal | None = None
     outputs: Secret | None = None
 
-    def finish(self, fencing_token: int) -> Finish:
+    def finish(self, fencing_token: int, vault_logins: tuple[EndedLogin, ...]) -> Finish:
         """Give the message to the server."""
         return Finish(
             fencing_token=fencing_token,
@@ -30,6 +31,7 @@ class Ending:
             failed_step=self.failed_step,
             refusal=self.refusal,
             outputs=self.outputs,
+            vault_logins=vault_logins,
         )
 
     @property

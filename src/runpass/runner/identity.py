@@ -1,5 +1,7 @@
 """Workload identity tokens of a run, asked for and hidden from every log before anybody can use them."""
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
@@ -12,6 +14,17 @@ from runpass.secret import Secret
 TOKEN: Final = "ENV0_OIDC_TOKEN"  # noqa: S105 -- a variable's name
 VAULT_TOKEN: Final = "ENV0_VAULT_OIDC_TOKEN"  # noqa: S105 -- the same
 _PURPOSES: Final = {TOKEN: ForJob(), VAULT_TOKEN: ForJob(audience_format="v2")}
+
+
+@dataclass(frozen=True, slots=True)
+class LoginIdentity:
+    """What one login at a Vault is made with."""
+
+    token: Secret
+    login_id: UUID | None
+    """What the server knows the login by, if it keeps an account of logins."""
+    again: Callable[[], Awaitable["LoginIdentity"]]
+    """Asks for the identity of another login with the same credential."""
 
 
 class Identity:
@@ -31,10 +44,11 @@ class Identity:
         """Give a fresh one of the tokens that the commands get."""
         return await self._ask(_PURPOSES[name], name)
 
-    async def for_credential(self, credential_id: UUID) -> Secret:
+    async def for_credential(self, credential_id: UUID) -> LoginIdentity:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""
         purpose = ForCredential(credential_id=credential_id)
-        return (await self._ask(purpose, "the identity token of the login")).token
+        answer = await self._ask(purpose, "the identity token of the login")
+        return LoginIdentity(answer.token, answer.login_id, lambda: self.for_credential(credential_id))
 
     def on_demand(self) -> dict[str, str]:
         """Give the variables with which the commands ask for tokens by themselves, as GitHub names them."""

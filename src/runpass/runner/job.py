@@ -18,6 +18,8 @@ from runpass.protocol.run_lease import Phase, RunLease
 from runpass.runner import ending, environment, passed_on, setup_vault
 from runpass.runner.cell import Cell, Isolator
 from runpass.runner.control_plane import ControlPlane, TemporaryFailure
+from runpass.runner.credentials.account import LoginAccount
+from runpass.runner.credentials.handed import TOKEN_FILE, HandedTokens
 from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
 from runpass.runner.ending import Ending, RunEnds
 from runpass.runner.heartbeat import Heartbeats
@@ -67,7 +69,9 @@ class Job:
         self._stop = stop
         self._mask = Mask()
         self._identity = Identity(bench.control_plane, lease, self._mask)
-        self._logins = VaultLogins(bench.vaults, self._mask)
+        self._account = LoginAccount(lambda login, given: bench.control_plane.vault_login(lease, login, given))
+        self._handed = HandedTokens(self._write_token)
+        self._logins = VaultLogins(bench.vaults, self._mask, self._account, self._handed.replace, self._say_meanwhile)
         self._heartbeats = Heartbeats(bench.control_plane, lease, bench.lease_seconds, bench.clock)
         self._reporter = Reporter(
             lambda report: bench.control_plane.report(lease, report), lease.fencing_token, stop, bench.clock
@@ -106,6 +110,8 @@ class Job:
         self._stop.ask(Reason.TIMEOUT)  # unless there is a reason already
         step = self._reporter.current_step
         work.cancel()
+        if self._stop.lost:
+            self._logins.stop_renewing()
         await asyncio.wait({work})
         if self._stop.exceeded is not None:
             await self._say(step or VARIABLES_STEP, self._stop.exceeded)
@@ -146,9 +152,11 @@ class Job:
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
+            await self._account.told()
         finally:
             tokens_for_job.cancel()
         variables = await self._all_variables(cell, self._workspace, vault, tokens)
+        await self._handed.hand(variables)
         tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
         self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
         self._mask.look_at(self._mask_file.look)
@@ -207,6 +215,7 @@ class Job:
         named = zip((command.step for command in self._lease.commands), workspace.scripts, strict=True)
         for number, (step, script) in enumerate(named, start=1):
             self._reporter.step(step, StepStatus.IN_PROGRESS)
+            self._handed.renew(variables)
             if number == 1:
                 await self._warn_of_unmasked(step, variables)
             status = await self._commands.run(script, step, variables)
@@ -259,6 +268,13 @@ class Job:
     async def _say_now(self, sentence: str) -> None:
         await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
 
+    async def _say_meanwhile(self, sentence: str) -> None:
+        await self._say(self._reporter.current_step or self._reporter.last_step or VARIABLES_STEP, sentence)
+
+    def _write_token(self, token: bytes) -> None:
+        if self._cell is not None and self._workspace is not None:
+            self._bench.workspaces.put_into_home(self._workspace, self._cell.owner, TOKEN_FILE, token)
+
     async def _say(self, step: str, sentence: str) -> None:
         await self._reporter.log(step, LogLevel.SYSTEM, shown(self._mask.text(sentence)))
 
@@ -302,9 +318,10 @@ class Job:
         return []
 
     async def _finish(self, result: Ending) -> None:
+        last_word = result.finish(self._lease.fencing_token, await self._account.close())
         while not self._stop.lost:
             try:
-                await self._bench.control_plane.finish(self._lease, result.finish(self._lease.fencing_token))
+                await self._bench.control_plane.finish(self._lease, last_word)
             except TemporaryFailure as error:
                 log.warning("finish_delayed", deployment=self._name, error=error.message)  # heartbeats decide
             except RunpassError as error:

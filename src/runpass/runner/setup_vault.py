@@ -16,7 +16,7 @@ from runpass.runner import wanted_secrets
 from runpass.runner.credentials.inline import read_inline
 from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools, files, variables
 from runpass.runner.ending import SENTENCE_CHARACTERS, Ending, RunEnds
-from runpass.runner.identity import Identity
+from runpass.runner.identity import Identity, LoginIdentity
 from runpass.runner.masking import Mask
 from runpass.runner.refusal_checks import checks_of
 from runpass.runner.secret_forms import unmasked
@@ -144,21 +144,25 @@ class SetupVault:
             if grant.value.is_clear_text:
                 address = grant.value.address
                 await self._say(f"{address} is not https: tokens and secrets cross the network unencrypted.")
-            jwt = await self._identity.for_credential(grant.credential_id)
-            return await self._log_in(grant, jwt, references)
+            identity = await self._identity.for_credential(grant.credential_id)
+            jwt = identity.token
+            return await self._log_in(grant, identity, references)
         except (VaultFailure, ControlPlaneError, Forbidden) as error:
             return _Failed(grant, error, jwt)
 
-    async def _log_in(self, grant: CredentialGrant, jwt: Secret, references: tuple[SecretReference, ...]) -> _Opened:
+    async def _log_in(
+        self, grant: CredentialGrant, identity: LoginIdentity, references: tuple[SecretReference, ...]
+    ) -> _Opened:
         credential = grant.value
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
         if credential.inline_auth:
-            values = await read_inline(self._pools, credential, jwt, references)
+            self._logins.makes_none(identity)
+            values = await read_inline(self._pools, credential, identity.token, references)
             await self._say(
                 f"Read from {place} as role {credential.role_name} with credential {grant.name}, without a Vault token."
             )
             return _Opened(grant, None, values)
-        session = await self._logins.log_in(credential, jwt)
+        session = await self._logins.log_in(credential, identity)
         values = await self._logins.read(session, references, credential.reading_namespace)
         await self._say(f"Logged in to {place} as role {credential.role_name} with credential {grant.name}.")
         for warning in session.granted.warnings:

@@ -165,6 +165,44 @@ class WorkspaceRoot:
         finally:
             os.close(tmp)
 
+    def put_into_home(self, workspace: Workspace, owner: Owner | None, name: str, content: bytes) -> None:
+        """Put a file into a run's home directory while the run goes on, in the place of what stood there.
+
+        Raises `JobError` if that cannot be done.
+
+        SECURITY: the run may have put anything there. The file is written where no run gets to, and moved: moving
+        follows no link, and opens nothing that the run has made but the directory itself, which must be the run's own.
+        """
+        temporary = f".{secrets.token_hex(8)}"
+        try:
+            home = self._open_home(workspace)
+            try:
+                if os.fstat(home).st_uid != (os.geteuid() if owner is None else owner.uid):
+                    raise JobError(f"{name} could not be written: the home directory is not the run's own.")
+                self._write(temporary, owner, content)
+                os.rename(temporary, name, src_dir_fd=self._directory, dst_dir_fd=home)
+            finally:
+                os.close(home)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=self._directory)
+            raise JobError(f"{name} could not be written: {error.strerror}.") from error
+
+    def _write(self, name: str, owner: Owner | None, content: bytes) -> None:
+        created = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+        with os.fdopen(os.open(name, created, 0o600, dir_fd=self._directory), "wb") as file:
+            file.write(content)
+            if owner is not None:
+                os.fchown(file.fileno(), owner.uid, owner.gid)
+
+    def _open_home(self, workspace: Workspace) -> int:
+        directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        run = os.open(workspace.directory.name, directory, dir_fd=self._directory)
+        try:
+            return os.open("home", directory, dir_fd=run)
+        finally:
+            os.close(run)
+
     def _remove(self, name: str) -> None:
         for attempt in range(REMOVE_ATTEMPTS):
             try:

@@ -19,11 +19,12 @@ from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
+from runpass.server.deployments import login_store, outstanding_api, runners_ending
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
-from runpass.server.deployments.keeper import end_lost_runs
+from runpass.server.deployments.keeper import end_lost_runs, settle_logins
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
@@ -71,6 +72,8 @@ ROOMS = (
     variables,
     variable_sets,
     runners,
+    runners_ending,
+    outstanding_api,
     audit_events,
 )
 
@@ -168,6 +171,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
+        asyncio.create_task(settle_logins(parts.database, parts.clock)),
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
@@ -185,4 +189,6 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:
     with parts.database.read() as tx:
-        return deployment_store.pools_with_work(tx) | task_store.pools_with_tasks(tx, parts.clock.now())
+        now = parts.clock.now()
+        tasks = task_store.pools_with_tasks(tx, now) | login_store.pools_with_sweeps(tx, now)
+        return deployment_store.pools_with_work(tx) | tasks

@@ -74,6 +74,8 @@ class VaultFailure(VaultError):
     """An error at a Vault, with Vault's own words (`vault_error`) when it answered in its own format."""
 
     code = "vault"
+    has_arrived: bool = True
+    """Whether the Vault may have had the request, and done what it asks."""
 
     def __init__(
         self, message: str, *, hint: str | None = None, vault_error: str | None = None, status: int | None = None

@@ -9,7 +9,7 @@ from runpass.secret import Secret
 from runpass.vault import paths
 from runpass.vault.answer import VaultAnswer
 from runpass.vault.client import VaultClient
-from runpass.vault.errors import AnswerNotUnderstood, Place, visible
+from runpass.vault.errors import AnswerNotUnderstood, Place, TlsFailed, Unreachable, VaultFailure, visible
 from runpass.vault.refusals import login_refused
 
 REFUSALS = frozenset({400, 403, 404, 500})
@@ -51,6 +51,11 @@ def jwt_login(client: VaultClient, *, mount: str, role: str, jwt: Secret) -> Vau
     if answer.status in REFUSALS:
         raise login_refused(answer, Place(client.address, client.namespace), mount, role)
     return _login(answer, Place(client.address, client.namespace, path))
+
+
+def may_have_given_a_token(error: VaultFailure) -> bool:
+    """Whether a login that failed so may have made a token all the same, which nobody got to know."""
+    return error.has_arrived and isinstance(error, (Unreachable, AnswerNotUnderstood, TlsFailed))
 
 
 def _login(answer: VaultAnswer, place: Place) -> VaultLogin:

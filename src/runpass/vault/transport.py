@@ -163,8 +163,18 @@ def _as_file(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
 
 
+NEVER_SENT: Final = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.InvalidURL)
+"""What is raised before a request is on its way."""
+
+
 def translate(error: Exception, place: Place) -> VaultFailure:
     """Give our error for one that httpx raised while asking `place`."""
+    found = _translated(error, place)
+    found.has_arrived = not isinstance(error, NEVER_SENT)
+    return found
+
+
+def _translated(error: Exception, place: Place) -> VaultFailure:
     causes = tuple(_chain(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):

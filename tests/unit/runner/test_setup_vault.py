@@ -10,6 +10,7 @@ from runpass.clock import SYSTEM_CLOCK
 from runpass.protocol.reports import SETUP_VAULT_STEP, Outcome
 from runpass.protocol.run_lease import Variable
 from runpass.runner.ending import RunEnds
+from runpass.runner.identity import LoginIdentity
 from runpass.runner.masking import Mask
 from runpass.runner.setup_vault import SetupVault
 from runpass.secret import Secret
@@ -32,8 +33,8 @@ class Logins:
 
 
 class Identity:
-    async def for_credential(self, _):
-        return Secret("jwt")
+    async def for_credential(self, _=None):
+        return LoginIdentity(Secret("jwt"), None, self.for_credential)
 
 
 def resolved(value: str, text: str = "${vault:kv/app.x}", *, sensitive: bool = False):

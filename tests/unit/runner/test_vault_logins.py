@@ -12,7 +12,9 @@ from factories import vault_oidc as credential_of
 from runpass.errors import JobError
 from runpass.protocol.credentials import VaultOidc
 from runpass.runner.credentials import vault_oidc
+from runpass.runner.credentials.account import LoginAccount
 from runpass.runner.credentials.vault_oidc import NOT_ENDED, VaultLogins, VaultPools
+from runpass.runner.identity import LoginIdentity
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
 from runpass.vault.client import VaultClient
@@ -21,6 +23,17 @@ from runpass.vault.login import VaultLogin
 from runpass.vault.session import Revocation, VaultSession
 
 GRANTED = VaultLogin(Secret("s.token"), Secret(""), (), timedelta(seconds=60), False, "service", "")  # noqa: FBT003
+
+
+async def nothing(*_):
+    pass
+
+
+IDENTITY = LoginIdentity(Secret("jwt"), None, nothing)
+
+
+def logins_of(pools: VaultPools) -> VaultLogins:
+    return VaultLogins(pools, Mask(), LoginAccount(nothing), nothing, nothing)
 
 
 def credential(number: int = 0) -> VaultOidc:
@@ -45,8 +58,8 @@ def test_a_login_that_does_not_end_is_told_and_revoked_when_it_does(monkeypatch)
         monkeypatch.setattr(VaultSession, "revoke", revoke)
         monkeypatch.setattr(vault_oidc, "LOGIN_SECONDS", 0.05)
         pools = VaultPools()
-        logins = VaultLogins(pools, Mask())
-        caller = asyncio.create_task(logins.log_in(credential(), Secret("jwt")))
+        logins = logins_of(pools)
+        caller = asyncio.create_task(logins.log_in(credential(), IDENTITY))
         await asyncio.sleep(0.02)
         caller.cancel()
         assert await logins.close() == [NOT_ENDED]
@@ -63,8 +76,8 @@ def test_logins_that_ended_are_revoked_and_failed_ones_are_nothing_to_end(monkey
         monkeypatch.setattr(VaultSession, "login", lambda client, **_: VaultSession(client, GRANTED))
         monkeypatch.setattr(VaultSession, "revoke", lambda _: Revocation.NOT_ALLOWED)
         pools = VaultPools()
-        logins = VaultLogins(pools, Mask())
-        await logins.log_in(credential(), Secret("jwt"))
+        logins = logins_of(pools)
+        await logins.log_in(credential(), IDENTITY)
         [sentence] = await logins.close()
         assert "60 seconds" in sentence
         assert await logins.close() == []
@@ -170,8 +183,8 @@ def test_a_login_that_fails_uses_its_vault_no_more(monkeypatch):
 
     monkeypatch.setattr(VaultSession, "login", refused)
     pools = VaultPools()
-    logins = VaultLogins(pools, Mask())
+    logins = logins_of(pools)
     with pytest.raises(Unreachable, match="refused"):
-        asyncio.run(logins.log_in(credential(), Secret("jwt")))
+        asyncio.run(logins.log_in(credential(), IDENTITY))
     assert not vars(pools)["_users"]
     pools.close()

@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +13,15 @@ import structlog
 
 from runpass.errors import JobError
 from runpass.protocol.credentials import VaultOidc
-from runpass.runner.credentials.renewal import keep_alive
+from runpass.protocol.vault_logins import LoginEnd
+from runpass.runner.credentials.account import LoginAccount
+from runpass.runner.credentials.renewal import Renewal
+from runpass.runner.identity import LoginIdentity
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
 from runpass.vault.client import VaultClient
 from runpass.vault.errors import VaultFailure
+from runpass.vault.login import may_have_given_a_token
 from runpass.vault.references import SecretReference
 from runpass.vault.secrets import read_secrets
 from runpass.vault.session import Revocation, VaultSession
@@ -39,6 +45,9 @@ NOT_ENDED: Final = "The Vault login did not end; its token, if there is one, liv
 
 
 _Key = tuple[str, Tls, float]
+Replace = Callable[[Secret, Secret], Awaitable[None]]
+"""Takes a token and its successor."""
+Say = Callable[[str], Awaitable[None]]
 
 
 class VaultPools:
@@ -81,24 +90,73 @@ class VaultPools:
                 client.close()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Attempt:
+    """A login that was started."""
+
+    credential: VaultOidc
+    identity: LoginIdentity
+    task: asyncio.Task[VaultSession]
+
+
 class VaultLogins:
     """The logins of one run. Each one that was started is ended, even if nobody waited for its answer any more."""
 
-    def __init__(self, pools: VaultPools, mask: Mask) -> None:
+    def __init__(self, pools: VaultPools, mask: Mask, account: LoginAccount, replace: Replace, say: Say) -> None:
         self._pools = pools
         self._mask = mask
-        self._started: list[asyncio.Task[VaultSession]] = []
+        self._account = account
+        self._replace = replace
+        self._say = say
+        self._started: list[_Attempt] = []
         self._renewals: list[asyncio.Task[None]] = []
 
-    async def log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
-        """Log in; raises the `VaultFailure` that says why not."""
-        task = asyncio.create_task(asyncio.to_thread(self._log_in, credential, jwt))
-        self._started.append(task)
-        # SECURITY: a cancelled run leaves the login going on: only its answer holds the token to be revoked.
-        session = await asyncio.shield(task)
-        self._mask.add({"VAULT_TOKEN": session.token, "the accessor of VAULT_TOKEN": session.granted.accessor})
-        self._renewals.append(asyncio.create_task(keep_alive(session)))
+    async def log_in(self, credential: VaultOidc, identity: LoginIdentity) -> VaultSession:
+        """Log in; raises the `VaultFailure` that says why not. The token is kept alive until `close`."""
+        attempt = self._start(credential, identity)
+        session = await self._answer(attempt)
+        self._renewals.append(asyncio.create_task(self._keep(attempt, session)))
         return session
+
+    def makes_none(self, identity: LoginIdentity) -> None:
+        """Say that no login is made with this identity which could give a token."""
+        self._account.gives_none(identity.login_id)
+
+    def _start(self, credential: VaultOidc, identity: LoginIdentity) -> _Attempt:
+        task = asyncio.create_task(asyncio.to_thread(self._log_in, credential, identity.token))
+        attempt = _Attempt(credential, identity, task)
+        self._started.append(attempt)
+        return attempt
+
+    async def _answer(self, attempt: _Attempt) -> VaultSession:
+        login_id = attempt.identity.login_id
+        try:
+            # SECURITY: a cancelled run leaves the login going on: only its answer holds the token to be revoked.
+            session = await asyncio.shield(attempt.task)
+        except VaultFailure as error:
+            if not may_have_given_a_token(error):
+                self._account.gives_none(login_id)
+            raise
+        self._mask.add({"VAULT_TOKEN": session.token, "the accessor of VAULT_TOKEN": session.granted.accessor})
+        self._account.gave(login_id, session.granted, session.granted.ttl.total_seconds())
+        return session
+
+    async def _keep(self, first: _Attempt, session: VaultSession) -> None:
+        """Keep the way into a Vault open: `newest` is the attempt whose token is the one in use."""
+        newest = first
+
+        async def again(old: VaultSession) -> VaultSession:
+            nonlocal newest
+            attempt = self._start(newest.credential, await newest.identity.again())
+            found = await self._answer(attempt)
+            newest = attempt
+            await self._replace(old.token, found.token)
+            return found
+
+        def lives_longer(of: VaultSession, ttl: timedelta) -> None:
+            self._account.gave(newest.identity.login_id, of.granted, ttl.total_seconds())
+
+        await Renewal(again, lives_longer, self._say).keep(session)
 
     def _log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
         client = self._pools.take(credential)
@@ -124,20 +182,41 @@ class VaultLogins:
         client = session.client.in_namespace(namespace)
         return dict(await asyncio.to_thread(read_secrets, client, references))
 
-    async def close(self) -> list[str]:
-        """Stop renewing, revoke every token, and give a sentence for each one that still lives."""
+    def stop_renewing(self) -> None:
+        """Let every token end by itself from now on: whoever counts on that has counted from now."""
         for renewal in self._renewals:
             renewal.cancel()
+
+    async def close(self) -> list[str]:
+        """Stop renewing, revoke every token, and give a sentence for each one that still lives."""
+        self.stop_renewing()
         await asyncio.gather(*self._renewals, return_exceptions=True)
         started, self._started = self._started, []
-        ended, going = await asyncio.wait(started, timeout=LOGIN_SECONDS) if started else (set(), set())
-        for attempt in going:
-            attempt.add_done_callback(self._ended_late)
-        sessions = [attempt.result() for attempt in ended if not attempt.cancelled() and attempt.exception() is None]
-        sentences = await asyncio.gather(*(self._end(session) for session in sessions))
-        return [*(sentence for sentence in sentences if sentence), *(NOT_ENDED for _ in going)]
+        if started:
+            await asyncio.wait([attempt.task for attempt in started], timeout=LOGIN_SECONDS)
+        sentences = await asyncio.gather(*(self._close(attempt) for attempt in started))
+        return [sentence for sentence in sentences if sentence]
 
-    async def _end(self, session: VaultSession) -> str | None:
+    async def _close(self, attempt: _Attempt) -> str | None:
+        login_id = attempt.identity.login_id
+        if not attempt.task.done():
+            self._account.ended(login_id, LoginEnd.GOING_ON)
+            attempt.task.add_done_callback(self._ended_late)
+            return NOT_ENDED
+        if attempt.task.cancelled():
+            return None
+        error = attempt.task.exception()
+        if error is not None:
+            unknown = isinstance(error, VaultFailure) and may_have_given_a_token(error)
+            self._account.ended(login_id, LoginEnd.FAILED if unknown else LoginEnd.NO_TOKEN)
+            return None
+        session = attempt.task.result()
+        self._account.ended(login_id, LoginEnd.FAILED)  # until it is known to be otherwise
+        end, sentence = await self._end(session)
+        self._account.ended(login_id, end)
+        return sentence
+
+    async def _end(self, session: VaultSession) -> tuple[LoginEnd, str | None]:
         try:
             return await _revoke(session)
         finally:
@@ -153,22 +232,23 @@ class VaultLogins:
 
     async def _end_late(self, session: VaultSession) -> None:
         try:
-            sentence = await self._end(session)
+            _, sentence = await self._end(session)
         except Exception:  # the connections may be closed by now
             log.exception("vault_login_ended_late")
         else:
             log.warning("vault_login_ended_late", problem=sentence)
 
 
-async def _revoke(session: VaultSession) -> str | None:
+async def _revoke(session: VaultSession) -> tuple[LoginEnd, str | None]:
     for pause in (*REVOKE_PAUSES, None):
         try:
-            return _lives_on(await asyncio.to_thread(session.revoke), session)
+            revocation = await asyncio.to_thread(session.revoke)
+            return LoginEnd(revocation.value), _lives_on(revocation, session)
         except VaultFailure as error:
             log.warning("vault_token_not_revoked", code=error.code, error=error.message)
             if pause is not None:
                 await asyncio.sleep(pause)
-    return f"The Vault token could not be revoked: {_until(session)}"
+    return LoginEnd.FAILED, f"The Vault token could not be revoked: {_until(session)}"
 
 
 def _lives_on(revocation: Revocation, session: VaultSession) -> str | None:

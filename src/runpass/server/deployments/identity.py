@@ -35,6 +35,8 @@ from runpass.server.deployments.run_leases import (
     held,
     second_audience,
 )
+from runpass.server.deployments.token_store import note_minted
+from runpass.server.deployments.vault_logins import intend
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
@@ -52,7 +54,12 @@ class _Token:
     """Which token is to be made."""
 
     audience: str
-    credential_id: UUID | None = None
+    credential: StoredCredential | None = None
+
+    @property
+    def credential_id(self) -> UUID | None:
+        """Give the credential whose login it is for."""
+        return self.credential.id if self.credential else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +139,7 @@ class Passport:
             if not lease_store.count_mint(tx, run.lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")
             record(tx, _event(now, run, minted, kind, wanted.credential_id))
+            login_id = _note(tx, run, wanted, minted, now)
         TOKENS_MINTED.labels(kind).inc()
         return IdentityToken(
             token=minted.token,
@@ -139,6 +147,7 @@ class Passport:
             audience=minted.audience,
             expires_at=minted.expires_at,
             issued_at=minted.expires_at - lifetime,
+            login_id=login_id,
         )
 
     def _check_audience(self, run: _Run, audience: str) -> None:
@@ -176,7 +185,15 @@ class Passport:
         refusal = clear_text_refusal(chosen, organization)
         if refusal is not None:
             raise Forbidden(refusal)
-        return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0].id)
+        return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
+
+
+def _note(tx: Transaction, run: _Run, wanted: _Token, minted: Minted, now: datetime) -> UUID | None:
+    """Count what can come of a token before it leaves: a login, whose id is given, or whatever the job does with it."""
+    if wanted.credential is not None:
+        return intend(tx, run.lease, run.deployment, wanted.credential, minted.jti, now=now)
+    note_minted(tx, run.lease, minted, now)
+    return None
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:

@@ -2,17 +2,24 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 
 import structlog
 from starlette.concurrency import run_in_threadpool
 
+from runpass.clock import Clock
 from runpass.errors import RunpassError
+from runpass.server.db.engine import Database
+from runpass.server.deployments import login_store, token_store
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
 from runpass.server.deployments.store import WAITING
 from runpass.server.deployments.wakeups import Wakeups
 
 _log = structlog.get_logger(__name__)
 LOOK_EVERY_SECONDS = 0.5
+SETTLE_EVERY_SECONDS = 5.0
+LEEWAY = timedelta(minutes=1)
+"""How long after its end a Vault still accepts a token, by default."""
 
 
 async def end_lost_runs(rules: LeaseRules, wakeups: Wakeups) -> None:
@@ -26,6 +33,19 @@ def end_lost_once(rules: LeaseRules, wakeups: Wakeups) -> None:
         event = "deployment.returned" if deployment.status in WAITING else "deployment.runner_lost"
         _log.warning(event, deployment_id=str(deployment.id), status=deployment.status.value)
         wakeups.work_arrived(deployment.pool_id)
+
+
+async def settle_logins(database: Database, clock: Clock) -> None:
+    """Settle logins whose Vault token must have expired, and forget job tokens that have, while the server runs."""
+    await again_and_again(lambda: settle_once(database, clock), SETTLE_EVERY_SECONDS)
+
+
+def settle_once(database: Database, clock: Clock) -> None:
+    """Look once."""
+    now = clock.now()
+    with database.write() as tx:
+        login_store.settle_expired(tx, now)
+        token_store.forget_expired(tx, now - LEEWAY)
 
 
 async def again_and_again(work: Callable[[], None], every_seconds: float) -> None:

@@ -48,6 +48,12 @@ def live_leases(tx: Transaction, runner_id: RunnerId) -> int:
     return int(tx.execute(select(func.count()).select_from(run_leases).where(live)).scalar_one())
 
 
+def live_leases_of(tx: Transaction, runner_id: RunnerId) -> list[Lease]:
+    """Give the live leases of a runner; nobody else changes them until we are done."""
+    live = (run_leases.c.runner_id == runner_id) & run_leases.c.ended_at.is_(None)
+    return [_lease(row) for row in tx.execute(select(run_leases).where(live).with_for_update())]
+
+
 def silent_leases(tx: Transaction, deployment_id: DeploymentId) -> int:
     """Count the leases of a deployment, ended or not, whose holder never spoke."""
     silent = (run_leases.c.deployment_id == deployment_id) & run_leases.c.spoken_at.is_(None)

@@ -13,12 +13,13 @@ import structlog
 
 from runpass.clock import Clock
 from runpass.errors import Conflict, StaleLease, Unauthenticated, Unavailable
-from runpass.ids import RunLeaseId, new_id
+from runpass.ids import RunLeaseId, RunnerId, VaultLoginId, new_id
 from runpass.observability.metrics import RUNNERS_LOST, SECRETS_MASKED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Report
 from runpass.protocol.run_lease import HeartbeatAnswer, Phase, RunLease, Wish
+from runpass.protocol.vault_logins import LoginReport
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
 from runpass.server.credentials.assignment import credentials_of
@@ -35,6 +36,8 @@ from runpass.server.deployments.model import Deployment, DeploymentStatus, Input
 from runpass.server.deployments.outputs import seal_outputs
 from runpass.server.deployments.reporting import keep_report, named
 from runpass.server.deployments.transitions import Event, event_of
+from runpass.server.deployments.vault_logins import end_logins
+from runpass.server.deployments.vault_logins import keep_report as keep_login
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
 from runpass.server.tenancy.environment_store import get_environment
@@ -43,6 +46,8 @@ from runpass.server.tenancy.store import get_organization, get_project
 
 _log = structlog.get_logger(__name__)
 RUNNER_LOST = "runner lost"
+SILENT = f"{RUNNER_LOST}: it stopped sending heartbeats, so this deployment was ended"
+RUNNER_REVOKED = "its runner was revoked"
 MOST_RETURNS = 3
 """Times that a deployment goes back to the queue because nobody began it."""
 
@@ -229,6 +234,14 @@ def save_report(rules: LeaseRules, holder: Holder, report: Report) -> None:
     SECRETS_MASKED.inc(leaks)
 
 
+def save_login(rules: LeaseRules, holder: Holder, login_id: VaultLoginId, report: LoginReport) -> None:
+    """Keep what a login of this lease gave."""
+    now = rules.clock.now()
+    with rules.database.write() as tx:
+        lease, _ = held(tx, holder, now)
+        keep_login(tx, rules.cipher, lease, login_id, report.given, now=now)
+
+
 def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
     """End the lease as the runner says, and with it the deployment, unless its plan now waits for an approval.
 
@@ -244,6 +257,7 @@ def finish(rules: LeaseRules, holder: Holder, last_word: Finish) -> Deployment:
         status = change_state(tx, deployment, event, by=by, now=now, values=values)
         log_store.end_open_steps(tx, deployment.id, now)
         lease_store.end_lease(tx, lease.id, now)
+        end_logins(tx, rules.cipher, lease, last_word.vault_logins, now)
         closed = _is_archived(tx, deployment)
         cancelled = cancel_waiting(tx, deployment.environment_id, by="system", now=now) if closed else []
     count_end(deployment, status)
@@ -312,16 +326,44 @@ def _lose(rules: LeaseRules, lease: Lease, now: datetime) -> Deployment | None:
         current = lease_store.get_lease(tx, lease.id, for_change=True)
         if current is None or current.expires_at > now or not lease_store.end_lease(tx, lease.id, now):
             return None  # a heartbeat came after all, or another server was faster
-        deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
-        if deployment is None:
-            return None
-        if _never_began(tx, current, deployment):
-            status = _return(tx, deployment, now)
-        else:
-            _log_loss(tx, deployment, now)
-            status = change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": RUNNER_LOST})
+        deployment = _end_lost(tx, rules, current, now, (RUNNER_LOST, SILENT))
+    if deployment is not None:
+        count_lost(deployment)
+    return deployment
+
+
+def lose_all(tx: Transaction, rules: LeaseRules, runner_id: RunnerId, now: datetime) -> list[Deployment]:
+    """End every live lease of a runner that was revoked; give the deployments as they are then.
+
+    To be counted with `count_lost` once that is committed.
+    """
+    why = (RUNNER_REVOKED, f"{RUNNER_REVOKED}, so this deployment was ended")
+    ended = [
+        _end_lost(tx, rules, lease, now, why)
+        for lease in lease_store.live_leases_of(tx, runner_id)
+        if lease_store.end_lease(tx, lease.id, now)
+    ]
+    return [deployment for deployment in ended if deployment is not None]
+
+
+def count_lost(deployment: Deployment) -> None:
+    """Count a lease that was lost, and its deployment if that ended. To be called once that is committed."""
     RUNNERS_LOST.inc()
-    count_end(deployment, status)
+    count_end(deployment, deployment.status)
+
+
+def _end_lost(
+    tx: Transaction, rules: LeaseRules, lease: Lease, now: datetime, why: tuple[str, str]
+) -> Deployment | None:
+    """End what a lost lease was for, and have its tokens swept. `why` is the error, and the sentence for the log."""
+    end_logins(tx, rules.cipher, lease, None, now)
+    deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
+    if deployment is None:
+        return None
+    if _never_began(tx, lease, deployment):
+        return replace(deployment, status=_return(tx, deployment, now))
+    _log_loss(tx, deployment, now, why[1])
+    status = change_state(tx, deployment, Event.LOSE, by="system", now=now, values={"error": why[0]})
     return replace(deployment, status=status)
 
 
@@ -342,12 +384,11 @@ def _return(tx: Transaction, deployment: Deployment, now: datetime) -> Deploymen
     return status
 
 
-def _log_loss(tx: Transaction, deployment: Deployment, now: datetime) -> None:
+def _log_loss(tx: Transaction, deployment: Deployment, now: datetime, sentence: str) -> None:
     steps = log_store.list_steps(tx, deployment.id)
     still_open = [step.name for step in steps if step.completed_at is None]
     for step in still_open[-1:] or [step.name for step in steps[-1:]]:
         number = min(log_store.last_number(tx, deployment.id, step) + 1, MAX_NUMBER)  # the run decided the last one
-        sentence = f"{RUNNER_LOST}: it stopped sending heartbeats, so this deployment was ended"
         event = LogEvent(step=step, number=number, at=now, level=LogLevel.SYSTEM, message=sentence)
         log_store.save_events(tx, deployment.id, [event])
     log_store.end_open_steps(tx, deployment.id, now)

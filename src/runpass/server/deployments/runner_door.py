@@ -14,11 +14,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from runpass.errors import Conflict, StaleLease, TooManyRequests, Unauthenticated
-from runpass.ids import OrganizationId, RunLeaseId
+from runpass.ids import OrganizationId, RunLeaseId, VaultLoginId
 from runpass.protocol.identity import IdentityRequest
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat
+from runpass.protocol.vault_logins import LoginReport
 from runpass.protocol.version import LEASE_SECRET_HEADER, PREFIX, PROTOCOL_VERSION, VERSION_HEADER
 from runpass.protocol.wire import decode, encode
 from runpass.secret import Secret
@@ -59,6 +60,7 @@ class RunnerDoor:
             Route(f"{lease}/heartbeat", self.heartbeat, methods=["POST"]),
             Route(f"{lease}/identity-token", self.identity_token, methods=["POST"]),
             Route(f"{lease}/report", self.report, methods=["POST"]),
+            Route(f"{lease}/vault-logins/{{login_id}}", self.vault_login, methods=["POST"]),
             Route(f"{lease}/finish", self.finish, methods=["POST"]),
         ]
 
@@ -121,6 +123,15 @@ class RunnerDoor:
         await run_in_threadpool(run_leases.save_report, self._rules, holder, body)
         return Response(status_code=204)
 
+    async def vault_login(self, request: Request) -> Response:
+        """Keep what a login of a run gave."""
+        runner = await self.runner(request)
+        body = decode(LoginReport, await request.body())
+        holder = _holder(request, runner, body.fencing_token)
+        login_id = VaultLoginId(_id_of(request, "login_id"))
+        await run_in_threadpool(run_leases.save_login, self._rules, holder, login_id, body)
+        return Response(status_code=204)
+
     async def finish(self, request: Request) -> Response:
         """End a run."""
         runner = await self.runner(request)
@@ -173,12 +184,15 @@ def bearer(request: Request) -> Secret:
 
 
 def _holder(request: Request, runner: Runner, fencing_token: int) -> Holder:
+    secret = Secret(request.headers.get(LEASE_SECRET_HEADER, ""))
+    return Holder(runner, RunLeaseId(_id_of(request, "lease_id")), secret, fencing_token)
+
+
+def _id_of(request: Request, name: str) -> UUID:
     try:
-        lease_id = RunLeaseId(UUID(request.path_params["lease_id"]))
+        return UUID(request.path_params[name])
     except ValueError as error:
         raise StaleLease("this run lease is not held by the caller, or no longer") from error
-    secret = Secret(request.headers.get(LEASE_SECRET_HEADER, ""))
-    return Holder(runner, lease_id, secret, fencing_token)
 
 
 def _read(rules: LeaseRules, key: Secret) -> Runner:

@@ -1,4 +1,4 @@
-"""JSON routes of runners and join tokens: ours, env0 has no counterpart."""
+"""JSON routes of runners and join tokens: ours, env0 has no counterpart. Revoking one is in `deployments`."""
 
 from datetime import timedelta
 from typing import Annotated
@@ -7,12 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import Field
 
-from runpass.errors import NotFound
-from runpass.ids import OrganizationId, RunnerId
+from runpass.ids import OrganizationId
 from runpass.protocol.registration import Isolation
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
-from runpass.server.audit import AuditEvent, record
 from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.wire import ApiModel, Count, Moment, PoolName
 from runpass.server.runners import store
@@ -73,18 +71,6 @@ def list_all(
     caller.require_organization(organization, Permission.MANAGE_RUNNERS)
     with db.read() as tx:
         return [_answer(runner) for runner in store.list_runners(tx, organization)]
-
-
-@router.delete("/{runner_id}", status_code=204)
-def revoke(runner_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
-    """Revoke a runner: its key stops working at once, and what it runs is lost when its leases expire."""
-    caller.require_organization(caller.organization_id, Permission.MANAGE_RUNNERS)
-    now = clock.now()
-    with db.write() as tx:
-        if not store.revoke_runner(tx, caller.organization_id, RunnerId(runner_id), now):
-            raise NotFound("there is no such runner")
-        event = AuditEvent(now, caller.audit_name, "runner.revoked", "runner", str(runner_id), caller.organization_id)
-        record(tx, event)
 
 
 def _answer(runner: Runner) -> RunnerAnswer:

@@ -3,19 +3,23 @@
 from typing import Final
 from uuid import UUID
 
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from runpass.errors import StaleLease
-from runpass.ids import VaultTaskId
+from runpass.ids import VaultLoginId, VaultTaskId
+from runpass.protocol.sweeps import SWEEPS_PARAMETER, SweepReport
 from runpass.protocol.vault_tasks import TASK_SECRET_HEADER, TestReport
 from runpass.protocol.version import PREFIX
 from runpass.protocol.wire import decode
 from runpass.secret import Secret
 from runpass.server.deployments.runner_door import RunnerDoor, Waiting
+from runpass.server.runners.model import Runner
 from runpass.server.vault_tasks.connection_tests import TestRules, finish_test, take_test
+from runpass.server.vault_tasks.sweeps import finish_sweep, take_sweep
 
 TASKS: Final = f"{PREFIX}/vault-tasks"
 
@@ -33,20 +37,39 @@ class TaskDoor:
         return [
             Route(TASKS, self.take, methods=["POST"]),
             Route(f"{TASKS}/{{task_id}}/finish", self.finish, methods=["POST"]),
+            Route(f"{TASKS}/{{task_id}}/swept", self.swept, methods=["POST"]),
         ]
 
     async def take(self, request: Request) -> Response:
         """Give the next task, waiting for one up to `wait` seconds; 204 when there is none."""
-        return await self._door.wait_for(request, self._waiting, lambda runner: take_test(self._rules, runner))
+        sweeps = request.query_params.get(SWEEPS_PARAMETER) == "true"
+        return await self._door.wait_for(request, self._waiting, lambda runner: self._next(runner, sweeps=sweeps))
 
     async def finish(self, request: Request) -> Response:
         """Take what a runner found."""
         runner = await self._door.runner(request)
         report = decode(TestReport, await request.body())
-        try:
-            task_id = VaultTaskId(UUID(request.path_params["task_id"]))
-        except ValueError as error:
-            raise StaleLease("this task is not held by the caller, or no longer") from error
-        secret = Secret(request.headers.get(TASK_SECRET_HEADER, ""))
-        await run_in_threadpool(finish_test, self._rules, runner, task_id, secret, report)
+        task_id, secret = _named(request)
+        await run_in_threadpool(finish_test, self._rules, runner, VaultTaskId(task_id), secret, report)
         return Response(status_code=204)
+
+    async def swept(self, request: Request) -> Response:
+        """Take what a runner saw and did when it swept a token."""
+        runner = await self._door.runner(request)
+        report = decode(SweepReport, await request.body())
+        task_id, secret = _named(request)
+        await run_in_threadpool(finish_sweep, self._rules, runner, VaultLoginId(task_id), secret, report)
+        return Response(status_code=204)
+
+    def _next(self, runner: Runner, *, sweeps: bool) -> BaseModel | None:
+        """Give the next task: tokens that are left behind come before tests that somebody waits for."""
+        found = take_sweep(self._rules, runner) if sweeps else None
+        return found or take_test(self._rules, runner)
+
+
+def _named(request: Request) -> tuple[UUID, Secret]:
+    try:
+        task_id = UUID(request.path_params["task_id"])
+    except ValueError as error:
+        raise StaleLease("this task is not held by the caller, or no longer") from error
+    return task_id, Secret(request.headers.get(TASK_SECRET_HEADER, ""))

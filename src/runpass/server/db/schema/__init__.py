@@ -11,6 +11,7 @@ from runpass.server.db.schema import (
     templates,
     tenancy,
     variables,
+    vault_logins,
     vault_tasks,
 )
 from runpass.server.db.schema.columns import metadata
@@ -27,5 +28,6 @@ __all__ = [
     "templates",
     "tenancy",
     "variables",
+    "vault_logins",
     "vault_tasks",
 ]
