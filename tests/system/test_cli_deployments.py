@@ -58,6 +58,12 @@ def test_waiting_for_a_failure_says_where_and_has_its_own_exit_code(deploy):
     assert re.search(r"^Failed step +shell:2$", done.stdout, re.MULTILINE)
 
 
+def test_a_secret_that_was_printed_is_told_by_its_name(deploy):
+    done = deploy(["echo named-by-the-job >> $RUNPASS_MASK_FILE; echo named-by-the-job"], "--wait")
+    assert "\nMasked in shell:1: RUNPASS_MASK_FILE, line 1\n" in done.stdout
+    assert "named-by-the-job" not in done.stdout
+
+
 @pytest.fixture
 def planned(shell, project, unique):
     """An environment whose plans wait for an approval."""

@@ -29,6 +29,11 @@ def test_secrets_and_tokens_stand_in_no_log_database_or_argument(scene: Scene):
     )
     assert deployment["status"] == "SUCCESS", log
     assert "***" in log
+    printed = {(leak["secret"], leak["step"]) for leak in deployment["leaks"]}
+    assert {("DB_PASSWORD", "shell:1"), ("SENSITIVE", "shell:1"), ("DB_PASSWORD", "shell:2")} <= printed
+    assert {("VAULT_TOKEN", "shell:1"), ("ENV0_OIDC_TOKEN", "shell:1"), ("SENSITIVE", "shell:2")} <= printed
+    told = scene.api.of_organization("/audit-events", action="secret.leaked", limit=1000)
+    assert {(event["detail"]["secret"], event["detail"]["step"]) for event in told} >= printed
     secrets = [PASSWORD, sensitive, sensitive.encode().hex(), "s.", "eyJ"]
     for line in log.splitlines():
         words = line.split()

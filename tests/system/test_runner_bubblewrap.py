@@ -79,3 +79,8 @@ def test_a_process_that_left_its_group_and_parent_is_killed(plane, runner):
     lease = plane.offer(f"(setsid sh -c '(sleep {mark} &) ; sleep {mark}' >/dev/null 2>&1 &) ; echo ok")
     assert plane.wait_finished(lease).outcome is Outcome.SUCCESS
     assert not living(mark)
+
+
+def test_a_job_names_values_that_are_masked_from_then_on(plane, runner):
+    _, log = attack(plane, "echo fetched-by-the-job >> $RUNPASS_MASK_FILE; echo fetched-by-the-job")
+    assert log.splitlines() == ["***"]

@@ -196,3 +196,8 @@ def test_the_runner_says_that_command_lines_are_visible(plane, runner):
     if "hidepid=" in Path("/proc/mounts").read_text():
         pytest.skip("they are not")
     until(lambda: "command_lines_are_visible" in runner.log)
+
+
+def test_a_job_names_values_that_are_masked_from_then_on(plane, runner):
+    _, log = attack(plane, "echo fetched-by-the-job >> $RUNPASS_MASK_FILE; echo fetched-by-the-job")
+    assert log.splitlines() == ["***"]

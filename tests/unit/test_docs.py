@@ -9,6 +9,7 @@ import pytest
 from runpass.cli.settings import FILE_VARIABLE as CLIENT_FILE
 from runpass.cli.settings import ClientSettings
 from runpass.protocol import variable_names
+from runpass.runner.mask_file import VARIABLE as MASK_VARIABLE
 from runpass.runner.outputs import VARIABLE as OUTPUT_VARIABLE
 from runpass.runner.settings import FILE_VARIABLE as RUNNER_FILE
 from runpass.runner.settings import RunnerSettings
@@ -23,7 +24,7 @@ CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 SETTING = re.compile(r"\bRUNPASS_[A-Z][A-Z_]*[A-Z]\b")
 FILE_VARIABLES = {SERVER_FILE, RUNNER_FILE, CLIENT_FILE}
-OF_A_RUN = {OUTPUT_VARIABLE}
+OF_A_RUN = {MASK_VARIABLE, OUTPUT_VARIABLE}
 by_name = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 

@@ -85,10 +85,10 @@ async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, ste
         else:
             await mask.refresh()
             ready = lines.feed(masker.feed(chunk)) if chunk else lines.feed(masker.finish(), final=True)
+        for name in sorted(masker.take_seen()):
+            await reporter.leak(step, mask.text(name))  # before the lines: the last one of a step stays the last one
         for line in ready:
             await reporter.log(step, level, line)
-        for name in sorted(masker.take_seen()):
-            await reporter.leak(step, mask.text(name))
 
 
 async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:

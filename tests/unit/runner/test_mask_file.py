@@ -157,13 +157,14 @@ def test_a_closed_file_is_not_looked_at(tmp_path):
 
 class Reporter:
     def __init__(self):
-        self.lines, self.leaks = [], []
+        self.lines, self.leaks, self.after = [], [], []
 
     async def log(self, _step, _level, message):
         self.lines.append(message)
 
     async def leak(self, step, secret):
         self.leaks.append((step, secret))
+        self.after.append(len(self.lines))
 
 
 def test_what_was_named_before_it_was_printed_is_masked_in_both_streams(tmp_path):
@@ -197,4 +198,6 @@ def test_a_name_that_is_itself_a_secret_is_masked_too():
         await pump(stream, mask, reporter, "shell:1", LogLevel.INFO)
         return reporter
 
-    assert asyncio.run(story()).leaks == [("shell:1", "***")]
+    reporter = asyncio.run(story())
+    assert reporter.leaks == [("shell:1", "***")]
+    assert (reporter.lines, reporter.after) == (["***"], [0]), "the last line of a step stays the last one"
