@@ -13,6 +13,7 @@ from rich.table import Table
 
 from bench.by_hand import BareCalls, Commands
 from bench.deployments import deployments_per_minute, time_to_secret
+from bench.inline import measure_inline
 from bench.lists import measure_lists
 from bench.masking import measure_masking
 from bench.play import Play, open_play
@@ -61,6 +62,7 @@ def measure_deployments() -> dict[str, Any]:
 
 PARTS = {
     "deployments": measure_deployments,
+    "inline": lambda: measure_inline(RUNS * 4),
     "lists": lambda: {"lists": measure_lists()},
     "masking": lambda: {"masking": measure_masking()},
 }
