@@ -41,6 +41,12 @@ class Admin(ApiClient):
         found = self.of_organization(path)
         return next((str(item["id"]) for item in found if item["name"] == name), None)
 
+    def outstanding(self, deployment_id: str | None = None) -> dict[str, Any]:
+        """Give what the server knows of Vault tokens that ended runs have left, and what it does not know."""
+        return self.one(
+            "GET", "/vault-tokens/outstanding", organizationId=self.organization_id, deploymentId=deployment_id
+        )
+
     def enable_oidc(self) -> None:
         """Let every job of the organization hold a token of its own."""
         self.call("POST", f"/organizations/{self.organization_id}/policies", {"enableOidc": True})
@@ -69,6 +75,10 @@ class Admin(ApiClient):
         self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         """Make a template and an environment, deploy it, wait for the end; give the deployment."""
+        return self.wait(self.start(name, project_id, commands, variables))
+
+    def start(self, name: str, project_id: str, commands: list[str], variables: Mapping[str, str] | None = None) -> str:
+        """Make a template and an environment and deploy it; give the deployment's id."""
         template = {"name": name, "type": "shell", "commands": commands, "organizationId": self.organization_id}
         template_id = self.call("POST", "/blueprints", template)["id"]
         self.call("PATCH", f"/blueprints/{template_id}/projects", {"projectId": project_id})
@@ -80,7 +90,7 @@ class Admin(ApiClient):
             "configurationChanges": changes,
         }
         made = self.call("POST", "/environments", environment)
-        return self.wait(made["latestDeploymentLogId"])
+        return str(made["latestDeploymentLogId"])
 
     def wait(self, deployment_id: str) -> dict[str, Any]:
         """Give a deployment once it has ended. Raises `ControlPlaneError` if that takes more than a minute.
