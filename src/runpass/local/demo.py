@@ -22,6 +22,7 @@ from runpass.local.stage import (
     MOUNT,
     ROLE,
     Stage,
+    record_roles,
     set_up_vault,
     throw_away_stage,
     tokens_outstanding,
@@ -30,7 +31,7 @@ from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import SETUP_VAULT_STEP
 from runpass.runner.isolation import detect
 from runpass.runner.settings import DEFAULT_UID_BASE
-from runpass.vault.desired import KV_PATH
+from runpass.vault.desired import KV_PATH, guide
 
 PASSWORD: Final = "correct-horse-battery-staple"  # noqa: S105 -- the secret that the demo shows to be kept
 REFERENCE: Final = f"${{vault:{KV_PATH}/app.password}}"
@@ -159,6 +160,7 @@ def _deploy(cast: Cast, progress: Progress, result: Result, logs: Path) -> None:
         say("address, role and mount path: no secret in it")
     with progress.step("vault", "Set up the Vault side: JWT auth method, policy, role, a secret") as say:
         facts = cast.stage.guide(api.organization_id, credential, [project])
+        record_roles(api, credential, guide(facts))
         changes = set_up_vault(cast.openbao, facts, {"app": {"password": PASSWORD}})
         say(f"{changes} changes; the role binds organization, project and credential")
     with progress.step("deployment", "Deploy: identity token, login, secret, commands, revocation") as say:
