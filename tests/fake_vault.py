@@ -11,10 +11,11 @@ from runpass.ids import new_id
 class FakeVault(OnASocket):
     """Context manager. `secrets` are KV version 2 below `secret/`; `refusal` is what a login is answered with."""
 
-    def __init__(self, *, secrets=None, refusal=None):
+    def __init__(self, *, secrets=None, refusal=None, ttl=600, renewable=True):
         super().__init__(_door(self))
         self.secrets = secrets or {}
         self.refusal = refusal
+        self.ttl, self.renewable = ttl, renewable
         self.issued: list[str] = []
         self.revoked: list[str] = []
         self.logins: list[dict] = []
@@ -61,8 +62,8 @@ class FakeVault(OnASocket):
             "client_token": token,
             "accessor": new_id().hex,
             "policies": ["default", "deploy"],
-            "lease_duration": 600,
-            "renewable": True,
+            "lease_duration": self.ttl,
+            "renewable": self.renewable,
             "token_type": "service",
             "entity_id": str(new_id()),
             "metadata": {"role": "deploy"},

@@ -262,7 +262,7 @@ def test_a_body_full_of_mistakes_is_answered_with_a_few_of_them_and_soon(server:
         told = envelope(answer, 422)
         assert len(told["errors"]) <= 20, ask.route
         assert len(answer.content) < 10_000, ask.route
-        assert time.monotonic() - begun < 2, ask.route
+        assert time.monotonic() - begun < 20, ask.route  # seconds, where a quadratic look would take minutes
         if len(told["errors"]) == 20:
             assert re.search(r"; and \d+ more$", told["message"]), told["message"]
 

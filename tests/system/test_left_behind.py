@@ -5,12 +5,13 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from programs import wait_until
+from programs import clean_environment, run_cli, wait_until
 from runpass.local.openbao import DevOpenBao
 from runpass.local.stage import Stage, throw_away_stage
 from runpass.secret import Secret
@@ -56,15 +57,8 @@ def begin(scene: Scene, project: str, command: str = LONG) -> str:
     return deployment
 
 
-def outstanding(scene: Scene, deployment: str | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = scene.api.one(
-        "GET", "/vault-tokens/outstanding", organizationId=scene.api.organization_id, deploymentId=deployment
-    )
-    return found
-
-
 def counts(scene: Scene) -> tuple[int, int]:
-    found = outstanding(scene)["vaultTokens"]
+    found = scene.api.outstanding()["vaultTokens"]
     return found["known"], found["unknown"]
 
 
@@ -105,11 +99,11 @@ def set_login(scene: Scene, deployment: str, *, accessor: str | None) -> None:
 def test_another_runner_sweeps_the_token_of_a_killed_one(hasty: Scene):
     project = hasty.guided()
     deployment = begin(hasty, project.id)
-    assert outstanding(hasty)["inUse"] == 1
+    assert hasty.api.outstanding()["inUse"] == 1
     (token,) = hasty.tokens(project.mount)
     kill(hasty)
     assert hasty.api.wait(deployment)["error"] == "runner lost"
-    found = outstanding(hasty, deployment)
+    found = hasty.api.outstanding(deployment)
     assert found["vaultTokens"] == {"known": 1, "unknown": 0}
     (login,) = found["logins"]
     assert (login["accessor"], login["authMountPath"], login["isKnown"]) == (token["accessor"], project.mount, True)
@@ -120,7 +114,7 @@ def test_another_runner_sweeps_the_token_of_a_killed_one(hasty: Scene):
         start_runner(hasty, stack)
         wait_until(lambda: counts(hasty) == (0, 0), "the token is swept")
     assert hasty.tokens(project.mount) == []
-    assert len(outstanding(hasty)["identityTokens"]) == 1
+    assert len(hasty.api.outstanding()["identityTokens"]) == 1
     events = hasty.api.of_organization("/audit-events")
     assert "vault_token.swept" in {item["action"] for item in events}
 
@@ -151,22 +145,30 @@ def test_a_login_that_nobody_reported_is_unknown_until_the_first_ttl_has_passed(
     kill(hasty)
     set_login(hasty, deployment, accessor=None)
     hasty.api.wait(deployment)
-    found = outstanding(hasty)
+    found = hasty.api.outstanding()
     if found["vaultTokens"]["unknown"]:  # it may be over by now, on a slow machine
         assert found["logins"][0]["until"]
     wait_until(lambda: counts(hasty) == (0, 0), "the first TTL has passed")
     wait_until(lambda: hasty.tokens(project.mount) == [], "the token has expired")
 
 
-def test_a_login_whose_ttl_nobody_knows_stays_unknown(hasty: Scene):
+def test_a_login_whose_ttl_nobody_knows_stays_unknown(hasty: Scene, tmp_path: Path):
     project = hasty.guided()
     deployment = begin(hasty, project.id)
     kill(hasty)
     set_login(hasty, deployment, accessor=None)
     hasty.api.wait(deployment)
     assert counts(hasty) == (0, 1)
-    (login,) = outstanding(hasty)["logins"]
+    (login,) = hasty.api.outstanding()["logins"]
     assert (login["isKnown"], login.get("until")) == (False, None)
+    key_file = tmp_path / "key.json"
+    key_file.touch(mode=0o600)
+    key_file.write_text(hasty.api.key_file())
+    environment = clean_environment(url=hasty.stage.url, api_key_file=key_file)
+    shown = run_cli("tokens", "outstanding", environment=environment, check=False)
+    assert shown.returncode == 1
+    assert "0 known to be outstanding, 1 unknown" in shown.stdout + shown.stderr
+    assert deployment in shown.stdout
 
 
 def test_a_strangers_accessor_is_left_alone_and_told(hasty: Scene):
@@ -180,7 +182,7 @@ def test_a_strangers_accessor_is_left_alone_and_told(hasty: Scene):
         with ExitStack() as stack:
             start_runner(hasty, stack)
             wait_until(lambda: bool(_last_sweep(hasty)), "somebody has looked")
-        (login,) = outstanding(hasty)["logins"]
+        (login,) = hasty.api.outstanding()["logins"]
         assert login["lastSweep"]["result"] == "not-ours"
         assert "auth/token/create" in login["lastSweep"]["said"]
         assert counts(hasty) == (0, 1)
@@ -209,7 +211,7 @@ def test_without_the_sweepers_role_the_token_stays_outstanding_and_the_hint_says
 
 
 def _last_sweep(scene: Scene) -> Any:
-    logins = outstanding(scene)["logins"]
+    logins = scene.api.outstanding()["logins"]
     return logins[0].get("lastSweep") if logins else {"result": "over"}
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from fake_control_plane import FakeControlPlane, variable
 from runner_process import RunnerProcess, until
-from runpass.protocol.reports import Outcome
+from runpass.protocol.reports import LogLevel, Outcome
 from runpass.protocol.run_lease import Command, Phase
 
 SECRET = "correct-horse-battery-staple"
@@ -84,7 +84,7 @@ def test_anything_else_is_a_warning_and_no_failure(plane, runner, command):
     log = plane.system_log(lease)
     assert "canary" not in log
     assert "root:" not in log
-    assert "WARNING: The output" in log
+    assert "WARNING: The outputs in" in log or "WARNING: The file runpass-output.json" in log
 
 
 def test_steps_have_the_names_that_the_server_gave(plane, runner):
@@ -105,6 +105,6 @@ def test_a_job_has_a_second_token_only_where_the_server_says_so(plane, runner):
     one, both = plane.offer(show, identity=True), plane.offer(show, identity=True, vault_identity=True)
     for lease, said, purposes in ((one, "first", ["job"]), (both, "first second", ["job", "job v2"])):
         plane.wait_finished(lease)
-        assert plane.log(lease).splitlines()[0] == said
+        assert plane.log(lease, LogLevel.INFO).splitlines()[0] == said
         assert plane.purposes[lease.lease_id] == purposes
     assert not any(token in plane.log(both) for token in plane.tokens)

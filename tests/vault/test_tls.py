@@ -15,7 +15,9 @@ from factories import vault_oidc
 from runpass.errors import ConfigurationError
 from runpass.local.openbao import DevOpenBao, free_port
 from runpass.protocol.credentials import VaultOidc
+from runpass.runner.credentials.account import LoginAccount
 from runpass.runner.credentials.vault_oidc import VaultLogins, VaultPools
+from runpass.runner.identity import LoginIdentity
 from runpass.runner.masking import Mask
 from runpass.secret import Secret
 from runpass.vault import transport
@@ -107,14 +109,18 @@ def credential(door: Door, **changes: Any) -> VaultOidc:
     return vault_oidc(**{name: value for name, value in (whole | changes).items() if value is not None})
 
 
+async def nothing(*_: object) -> None:
+    pass
+
+
 def read(chosen: VaultOidc, issuer: ThrowawayIssuer, *references: SecretReference, ca: Path | None = None) -> list[str]:
     """Log in as the runner does, read, and end it all."""
 
     async def scenario() -> list[str]:
         pools = VaultPools(ca)
-        logins = VaultLogins(pools, Mask())
+        logins = VaultLogins(pools, Mask(), LoginAccount(nothing), nothing, nothing)
         try:
-            session = await logins.log_in(chosen, issuer.token())
+            session = await logins.log_in(chosen, LoginIdentity(issuer.token(), None, nothing))
             values = await logins.read(session, references, chosen.reading_namespace)
             return [value.reveal() for value in values.values()]
         finally:

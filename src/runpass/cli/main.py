@@ -21,6 +21,7 @@ from runpass.cli import (
     runners,
     settings_command,
     template,
+    tokens,
     variable,
     vault,
 )
@@ -91,6 +92,7 @@ for _name, _group in (
     ("deployment", deployment.app),
     ("join-token", runners.join_tokens),
     ("runners", runners.app),
+    ("tokens", tokens.app),
     ("api-key", api_key.app),
     ("audit", audit.app),
     ("vault", vault.app),

@@ -41,6 +41,12 @@ class Admin(ApiClient):
         found = self.of_organization(path)
         return next((str(item["id"]) for item in found if item["name"] == name), None)
 
+    def outstanding(self, deployment_id: str | None = None) -> dict[str, Any]:
+        """Give what the server knows of Vault tokens that ended runs have left, and what it does not know."""
+        return self.one(
+            "GET", "/vault-tokens/outstanding", organizationId=self.organization_id, deploymentId=deployment_id
+        )
+
     def enable_oidc(self) -> None:
         """Let every job of the organization hold a token of its own."""
         self.call("POST", f"/organizations/{self.organization_id}/policies", {"enableOidc": True})

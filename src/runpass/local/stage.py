@@ -3,6 +3,7 @@
 What `runpass demo`, the benchmarks and the system tests stand on: the very programs that a user runs.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from runpass.runner.kept_key import FILE_NAME
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings, load_settings
 from runpass.server.tenancy.founding import Founded, found_organization
-from runpass.vault.desired import KV_PATH, Guide, guide
+from runpass.vault.desired import KV_PATH, SWEEPER, DesiredState, Guide, guide
 from runpass.vault.reconcile import setup
 from runpass.vault.sweeper import with_sweeper
 
@@ -126,6 +127,15 @@ def set_up_vault(openbao: DevOpenBao, facts: Guide, secrets: dict[str, dict[str,
         for path, values in secrets.items():
             operator.write(f"{facts.kv_path}/data/{path}", {"data": values})
     return len(changes)
+
+
+def record_roles(api: Admin, credential: str, state: DesiredState) -> None:
+    """Let the server know the role of a credential, as `vault apply` does: how long its tokens live, for one."""
+    role = next(item for item in state.roles if item.name != SWEEPER)
+    recorded = {"role": role.parameters(), "config": state.auth.config.parameters()}
+    place = {"roleName": role.name, "mount": state.auth.path, "namespace": state.namespace}
+    body = place | {name: json.dumps(value) for name, value in recorded.items()}
+    api.call("PUT", f"/credentials/{credential}/recorded-role", body)
 
 
 def tokens_outstanding(openbao: DevOpenBao, mount: str = MOUNT) -> int:

@@ -27,7 +27,7 @@ from runpass.local.openbao import find_binary, install_tool
 from runpass.local.openbao_raft import SEAL_KEY_BYTES, FromFile, InitialRequest, RaftOpenBao, userpass_works
 from runpass.local.programs import Program, server_is_ready, write_private
 from runpass.local.progress import Progress
-from runpass.local.stage import MOUNT, ROLE
+from runpass.local.stage import MOUNT, ROLE, record_roles
 from runpass.protocol.registration import Isolation
 from runpass.runner.isolation import detect
 from runpass.runner.kept_key import FILE_NAME
@@ -37,6 +37,7 @@ from runpass.server.opening import open_parts, prepare_directory, secret_file
 from runpass.server.settings import load_settings
 from runpass.server.tenancy.founding import found_organization
 from runpass.vault.desired import KV_PATH, Guide, guide, requests
+from runpass.vault.sweeper import with_sweeper
 
 ORGANIZATION: Final = "default"
 PROJECT: Final = "default"
@@ -186,9 +187,9 @@ def _first_start(options: UpOptions, api: Admin, password_file: Path) -> list[In
         mount=MOUNT,
         kv_path=KV_PATH,
     )
-    steps = [
-        InitialRequest(f"guide-{number}", item.path, item.data) for number, item in enumerate(requests(guide(facts)))
-    ]
+    state = with_sweeper(guide(facts), facts.organization_id)
+    record_roles(api, credential, state)
+    steps = [InitialRequest(f"guide-{number}", item.path, item.data) for number, item in enumerate(requests(state))]
     user = {"token_policies": [OPERATOR], "token_ttl": "1h", "password": FromFile(password_file)}
     return [
         *steps,

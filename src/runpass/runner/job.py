@@ -238,8 +238,11 @@ class Job:
         try:
             content = await asyncio.to_thread(read, workspace, cell.owner, PASSED_NAME, passed_on.MAX_BYTES)
             found = {} if content is None else passed_on.passed_on(content)
-        except (JobError, passed_on.NotPassedOn) as problem:
+        except passed_on.NotPassedOn as problem:
             return str(problem)
+        except JobError as problem:
+            await self._say_now(f"WARNING: Nothing was passed on. {problem}")
+            return None
         clash = environment.clash(found, self._own)
         if clash is None:
             variables |= found

@@ -200,3 +200,14 @@ def test_a_secret_of_one_repeated_character_is_masked_in_time_that_grows_with_th
     out = b"".join([masker.feed(b"a" * 65_536), masker.feed(b"a" * 65_536), masker.finish()])
     assert out == MASK + b"a" * 31_072
     assert time.monotonic() - started < 2
+
+
+def test_what_becomes_secret_while_a_stream_goes_on_is_masked_in_it():
+    mask = Mask()
+    mask.add([Secret("first-secret")])
+    masker = mask.masker()
+    assert masker.feed(b"first-secret second-secret\n") == b"*** second-secret\n"
+    mask.add([Secret("second-secret")])
+    assert masker.feed(b"second-") + masker.feed(b"secret\n") == b"***\n"
+    mask.close()
+    assert masker.feed(b"first-secret second-secret\n") == b"*** ***\n"

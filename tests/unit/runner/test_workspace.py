@@ -152,3 +152,42 @@ def test_a_file_of_somebody_else_is_not_read_as_the_output(root):
     place.output.write_text("{}")
     with pytest.raises(JobError, match="of the run's own"):
         root.read_left(place, Owner(os.geteuid() + 1, os.getegid()), OUTPUT_NAME, 10)
+
+
+@pytest.fixture
+def made(tmp_path):
+    root = WorkspaceRoot(tmp_path / "work", for_others=False)
+    yield root, root.make("run", None, ["true"])
+    root.close()
+
+
+def test_a_file_in_the_home_directory_takes_the_place_of_what_stood_there(made, tmp_path):
+    root, workspace = made
+    target = tmp_path / "of-somebody-else"
+    target.write_text("untouched")
+    (workspace.home / ".vault-token").symlink_to(target)
+    root.put_into_home(workspace, None, ".vault-token", b"token")
+    assert (workspace.home / ".vault-token").read_bytes() == b"token"
+    assert not (workspace.home / ".vault-token").is_symlink()
+    assert (workspace.home / ".vault-token").stat().st_mode & 0o777 == 0o600
+    assert target.read_text() == "untouched"
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == [".lock", "run"]
+
+
+def test_no_file_is_put_where_a_link_leads_to(made, tmp_path):
+    root, workspace = made
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    workspace.home.rmdir()
+    workspace.home.symlink_to(elsewhere)
+    with pytest.raises(JobError, match="could not be written"):
+        root.put_into_home(workspace, None, ".vault-token", b"token")
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_a_directory_in_the_place_of_the_file_is_told_and_leaves_nothing(made, tmp_path):
+    root, workspace = made
+    (workspace.home / ".vault-token").mkdir()
+    with pytest.raises(JobError, match="could not be written"):
+        root.put_into_home(workspace, None, ".vault-token", b"token")
+    assert sorted(path.name for path in (tmp_path / "work").iterdir()) == [".lock", "run"]

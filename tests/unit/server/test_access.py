@@ -27,6 +27,7 @@ EXPECTED = {
     Permission.VIEW_ORGANIZATION: "Au ----",
     Permission.EDIT_ORGANIZATION_SETTINGS: "A- ----",
     Permission.VIEW_AUDIT: "A- ----",
+    Permission.VIEW_TOKEN_ACCESSORS: "A- ----",
     Permission.MANAGE_API_KEYS: "A- ----",
     Permission.MANAGE_RUNNERS: "A- ----",
     Permission.VIEW_TEMPLATES: "Au ----",

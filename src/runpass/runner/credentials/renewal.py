@@ -2,8 +2,8 @@
 
 Roles give tokens that live for minutes, so that what a crashed runner leaves behind is soon over. A token is renewed at
 half of what it has left: a renewable one gets its TTL again, a periodic one its period. One with a cap gets less and
-less; when that is less than half of what it began with, and for a token that cannot be renewed at all, the runner logs
-in again with a new identity token. The old token is left alone: a command that goes on may hold it.
+less; when that is no more than half of what it began with, and for a token that cannot be renewed at all, the runner
+logs in again with a new identity token. The old token is left alone: a command that goes on may hold it.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from runpass.vault.session import VaultSession
 log = structlog.get_logger()
 SHARE: Final = 0.5
 """Of what a token has left: renewal at half time leaves room for several more tries."""
-LEAST_SECONDS: Final = 1.0
+LEAST_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
@@ -68,7 +68,7 @@ class Renewal:
                 continue
             if got > longest:
                 self._lives_longer(session, got)
-            if got < session.granted.ttl * SHARE:
+            if got <= session.granted.ttl * SHARE:
                 return
             longest, left = max(longest, got), got
 
