@@ -27,6 +27,7 @@ class Mask:
         self._patterns: dict[bytes, str] = {}
         self._compiled: Patterns | None = None
         self._look: Callable[[], Awaitable[None]] | None = None
+        self._closed = False
 
     def look_at(self, source: Callable[[], Awaitable[None]] | None) -> None:
         """Ask this source on every `refresh`: it adds what it has found since."""
@@ -80,7 +81,7 @@ class Mask:
 
     def masker(self) -> "Masker":
         """Give a masker for one stream of bytes."""
-        return Masker(lambda: self.compiled)
+        return Masker(lambda: None if self._closed else self.compiled)
 
     def text(self, text: str) -> str:
         """Give a whole text with its secrets masked."""
@@ -96,9 +97,9 @@ class Mask:
         return Patterns({pattern: name for pattern, name in self._patterns.items() if pattern in raw})
 
     def close(self) -> None:
-        """Forget the secrets."""
+        """Forget the secrets. SECURITY: a `Masker` goes on hiding what it looked for last."""
         self._known, self._patterns = {}, {}
-        self._compiled = None
+        self._compiled, self._closed = None, True
 
     @property
     def compiled(self) -> Patterns:
@@ -122,8 +123,9 @@ class Masker:
     Secrets that stand side by side become one mask, so that it tells nothing of how long a value is.
     """
 
-    def __init__(self, patterns: Callable[[], Patterns]) -> None:
-        self._patterns = patterns
+    def __init__(self, patterns: Callable[[], Patterns | None]) -> None:
+        self._newest = patterns
+        self._last = Patterns({})
         self._held = b""
         self._after_mask = False
         self._seen: set[str] = set()
@@ -167,6 +169,10 @@ class Masker:
             self._after_mask = False
         self._seen |= patterns.names(found)
         return b"".join(out)
+
+    def _patterns(self) -> Patterns:
+        self._last = self._newest() or self._last
+        return self._last
 
     def take_seen(self) -> set[str]:
         """Give the names of the secrets that turned up since the last call."""

@@ -181,7 +181,11 @@ NAMES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1,
 VALUES = st.one_of(st.integers(), st.booleans(), NAMES, st.lists(NAMES, max_size=2))
 
 
-@given(st.dictionaries(NAMES, VALUES | st.dictionaries(NAMES, VALUES, max_size=3), max_size=5))
+# `as_toml` writes these three as tables of tables.
+PLAIN = NAMES.filter(lambda name: name not in {"kv", "policies", "roles"})
+
+
+@given(st.dictionaries(PLAIN, VALUES | st.dictionaries(NAMES, VALUES, max_size=3), max_size=5))
 def test_every_key_of_a_file_has_the_line_that_it_stands_on(content):
     text = as_toml(content)
     assert tomllib.loads(text) == content
