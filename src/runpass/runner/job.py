@@ -136,11 +136,10 @@ class Job:
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
-            await self._account.told()
         finally:
             tokens_for_job.cancel()
         variables = self._variables(self._workspace, vault, tokens)
-        await self._handed.hand(variables)
+        await asyncio.gather(self._account.told(), self._handed.hand(variables))
         return await self._run_commands(cell, self._workspace, variables)
 
     def _plan(self, *, needs_vault: bool, refused: bool) -> None:
