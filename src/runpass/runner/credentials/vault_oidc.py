@@ -118,6 +118,10 @@ class VaultLogins:
         self._renewals.append(asyncio.create_task(self._keep(attempt, session)))
         return session
 
+    def is_not_made(self, identity: LoginIdentity) -> None:
+        """Say that no login is made with this identity: the server need not count a token for it."""
+        self._account.gives_none(identity.login_id)
+
     def _start(self, credential: VaultOidc, identity: LoginIdentity) -> _Attempt:
         task = asyncio.create_task(asyncio.to_thread(self._log_in, credential, identity.token))
         attempt = _Attempt(credential, identity, task)
