@@ -29,7 +29,9 @@ from runpass.server.app import build_app
 from runpass.server.db.engine import Database
 from runpass.server.db.schema import metadata
 from runpass.server.db.schema.tenancy import organizations
+from runpass.server.deployments import login_store
 from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments.keeper import settle_once
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
 from runpass.server.environments.idempotency_store import prune_keys
 from runpass.server.environments.lifespan_ends import Lifespans
@@ -180,7 +182,9 @@ def work_in_the_background(parts: Parts) -> None:
     with database.write() as tx:
         assert deployment_store.pools_with_work(tx)
         task_store.pools_with_tasks(tx, clock.now())
+        login_store.pools_with_sweeps(tx, clock.now())
         prune_keys(tx, clock.now(), limit=10)
         for organization in tx.execute(select(organizations.c.id)).scalars():
             runner_store.prune_join_tokens(tx, organization, clock.now())
+    settle_once(database, clock)
     assert prune(database, clock.now(), actor="operator", clock=clock)

@@ -22,6 +22,7 @@ from runpass.secret import Secret
 from runpass.server.credentials.store import delete_assignment, delete_credential, record_role
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.vault_logins import identity_tokens, vault_logins
+from runpass.server.deployments import login_store
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import LEEWAY, settle_once
@@ -160,6 +161,7 @@ def test_a_login_that_nobody_reported_is_over_after_the_first_ttl_of_its_role(ru
     settle_once(world.database, world.clock)
     with world.database.read() as tx:
         assert tx.execute(select(vault_logins.c.settled_at)).scalar_one() is not None
+        assert login_store.count_outstanding(tx) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +266,8 @@ def test_what_is_not_certainly_ours_is_told_and_left_alone(
     assert task is not None
     run.swept(task, result, other)
     assert run.counts() == left
+    with world.database.read() as tx:
+        assert login_store.count_outstanding(tx) == left[:2]
     assert run.actions()[-1] == "vault_token.not_swept"
     world.clock.advance(timedelta(seconds=30))
     assert run.sweep(other) is None

@@ -1,6 +1,6 @@
 """Prometheus metrics of the server. Labels are routes, methods and kinds, never ids or names of tenants."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUEST_SECONDS = Histogram(
     "runpass_request_seconds",
@@ -16,4 +16,9 @@ VAULT_TOKENS_SWEPT = Counter(
     "runpass_vault_tokens_swept_total",
     "Vault tokens of ended runs that a runner was sent to revoke. not-ours and not-verifiable are alarms.",
     ("result",),
+)
+VAULT_LOGINS_OUTSTANDING = Gauge(
+    "runpass_vault_logins_outstanding",
+    "Logins of ended runs that gave a token which may still live (known), or of which nobody knows that (unknown).",
+    ("what",),
 )

@@ -152,11 +152,11 @@ class Job:
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
-            await self._account.told()
         finally:
             tokens_for_job.cancel()
         variables = await self._all_variables(cell, self._workspace, vault, tokens)
-        await self._handed.hand(variables)
+        # SECURITY: no command runs before the server knows of every token.
+        await asyncio.gather(self._account.told(), self._handed.hand(variables))
         tmp = await asyncio.to_thread(bench.workspaces.open_tmp, self._workspace)
         self._mask_file = MaskFile(tmp, cell.owner, self._mask, self._say_now)
         self._mask.look_at(self._mask_file.look)

@@ -156,7 +156,7 @@ class SetupVault:
         credential = grant.value
         place = f"{credential.address}{f' (namespace {credential.namespace})' if credential.namespace else ''}"
         if credential.inline_auth:
-            self._logins.makes_none(identity)
+            self._logins.is_not_made(identity)
             values = await read_inline(self._pools, credential, identity.token, references)
             await self._say(
                 f"Read from {place} as role {credential.role_name} with credential {grant.name}, without a Vault token."

@@ -37,6 +37,7 @@ EXPECTED = {
     Permission.EDIT_PROJECT_SETTINGS: "A- a---",
     Permission.VIEW_CREDENTIALS: "A- a---",
     Permission.MANAGE_CREDENTIALS: "A- a---",
+    Permission.VIEW_TOKEN_ACCESSORS: "A- ----",
     Permission.EDIT_ENVIRONMENT_SETTINGS: "A- ad--",
     Permission.ARCHIVE_ENVIRONMENT: "A- a---",
     Permission.DEPLOY_CUSTOM_REVISION: "A- ad--",

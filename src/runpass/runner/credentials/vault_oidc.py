@@ -118,8 +118,8 @@ class VaultLogins:
         self._renewals.append(asyncio.create_task(self._keep(attempt, session)))
         return session
 
-    def makes_none(self, identity: LoginIdentity) -> None:
-        """Say that no login is made with this identity which could give a token."""
+    def is_not_made(self, identity: LoginIdentity) -> None:
+        """Say that no login is made with this identity: the server need not count a token for it."""
         self._account.gives_none(identity.login_id)
 
     def _start(self, credential: VaultOidc, identity: LoginIdentity) -> _Attempt:

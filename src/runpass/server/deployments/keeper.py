@@ -9,6 +9,7 @@ from starlette.concurrency import run_in_threadpool
 
 from runpass.clock import Clock
 from runpass.errors import RunpassError
+from runpass.observability.metrics import VAULT_LOGINS_OUTSTANDING
 from runpass.server.db.engine import Database
 from runpass.server.deployments import login_store, token_store
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
@@ -46,6 +47,9 @@ def settle_once(database: Database, clock: Clock) -> None:
     with database.write() as tx:
         login_store.settle_expired(tx, now)
         token_store.forget_expired(tx, now - LEEWAY)
+        known, unknown = login_store.count_outstanding(tx)
+    VAULT_LOGINS_OUTSTANDING.labels("known").set(known)
+    VAULT_LOGINS_OUTSTANDING.labels("unknown").set(unknown)
 
 
 async def again_and_again(work: Callable[[], None], every_seconds: float) -> None:

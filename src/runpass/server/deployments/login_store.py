@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, or_, select, true, update
 
 from runpass.ids import (
     CredentialId,
@@ -144,6 +144,15 @@ def settle_expired(tx: Transaction, now: datetime) -> int:
     """Settle the logins whose token must have expired by now; give how many there were."""
     past = _OPEN & (vault_logins.c.until <= now)
     return int(tx.execute(update(vault_logins).where(past).values(settled_at=now, sweep_after=None)).rowcount)
+
+
+def count_outstanding(tx: Transaction) -> tuple[int, int]:
+    """Count the logins of ended runs that are known to have left a token, and those of which nobody knows."""
+    ended = _OPEN & vault_logins.c.lease_ended_at.is_not(None)
+    believed = vault_logins.c.gave_token.is_(true()) & (func.coalesce(vault_logins.c.swept, "") != SweepResult.NOT_OURS)
+    whole = select(func.count(), func.count().filter(believed)).select_from(vault_logins).where(ended)
+    total, known = tx.execute(whole).one()
+    return known, total - known
 
 
 def open_logins(

@@ -215,10 +215,10 @@ def heartbeat(rules: LeaseRules, holder: Holder) -> HeartbeatAnswer:
     """Move the lease's deadline, and say what the server wants of the run."""
     now = rules.clock.now()
     with rules.database.write() as tx:
+        mark_seen(tx, holder.runner.id, now)  # before the lease, as whoever revokes the runner locks the two
         lease, deployment = held(tx, holder, now)
         expires_at = now + rules.lifetime
         lease_store.extend_lease(tx, lease.id, expires_at, now)
-        mark_seen(tx, holder.runner.id, now)
     aborting = deployment.status is DeploymentStatus.ABORTING
     return HeartbeatAnswer(expires_at=expires_at, wish=Wish.ABORT if aborting else Wish.GO_ON)
 
