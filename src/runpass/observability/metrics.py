@@ -1,6 +1,6 @@
 """Prometheus metrics of the server. Labels are routes, methods and kinds, never ids or names of tenants."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REQUEST_SECONDS = Histogram(
     "runpass_request_seconds",
@@ -11,3 +11,9 @@ REQUEST_SECONDS = Histogram(
 TOKENS_MINTED = Counter("runpass_identity_tokens_minted_total", "Workload identity tokens signed.", ("purpose",))
 DEPLOYMENTS_FINISHED = Counter("runpass_deployments_finished_total", "Deployments that ended.", ("type", "status"))
 RUNNERS_LOST = Counter("runpass_run_leases_lost_total", "Run leases that expired without a last word.")
+SIGNING_KEY_AGE = Gauge("runpass_signing_key_age_seconds", "How long the shared issuer's active key has signed.")
+NEXT_ROTATION = Gauge(
+    "runpass_signing_key_next_rotation_timestamp_seconds", "When the next key begins to sign; 0 without a schedule."
+)
+KEY_RING_AGE = Gauge("runpass_key_ring_age_seconds", "How long ago this process compared its keys with the database.")
+SIGNING_KEYS = Gauge("runpass_signing_keys", "Signing keys of the shared issuer; withheld ones are unfit.", ("state",))
