@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from fake_servers import Door, OnASocket
 from programs import Founded, RunningServer, start_server
+from runpass.errors import ControlPlaneError
 from runpass.local.admin import Admin
 from runpass.protocol.identity import ForJob, IdentityToken
 from runpass.protocol.registration import Isolation, Registration
@@ -58,6 +59,7 @@ class Seen:
     logins: int = 0
     too_late: int = 0
     unavailable: int = 0
+    unreachable: int = 0
     fetches: int = 0
     kills: int = 0
     refused: list[str] = field(default_factory=list)
@@ -173,10 +175,13 @@ class Run(threading.Thread):
         try:
             await self.register(planes)
             while not self.stop.is_set():
-                lease = await self.lease(planes[0])
+                lease = await self.lease(planes)
+                if lease is None:
+                    return
                 await asyncio.gather(*(self.go_on(planes, lease) for _ in range(AT_ONCE)))
-                finish = Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS)
-                await planes[0].finish(lease, finish)
+                with suppress(TemporaryFailure):  # of a server that is down: nobody waits for the end of this run
+                    finish = Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS)
+                    await LUCK.choice(planes).finish(lease, finish)
         finally:
             for plane in planes:
                 await plane.aclose()
@@ -189,25 +194,31 @@ class Run(threading.Thread):
         for plane in planes:
             plane.use_key(registered.runner_key)
 
-    def api(self) -> Admin:
+    def api(self, server: int = 0) -> Admin:
         admin = self.admin
-        url = self.fleet.servers[0].url
+        url = self.fleet.servers[server].url
         return Admin(url, admin.organization_id, admin.api_key_id, Secret(admin.api_key_secret))
 
-    async def lease(self, plane: ControlPlane) -> RunLease:
-        """Queue a deployment and take one."""
+    async def lease(self, planes: list[ControlPlane]) -> RunLease | None:
+        """Queue a deployment and take one, at whichever server is there; nothing when it is told to stop."""
+        while not self.stop.is_set():
+            server = LUCK.randrange(len(planes))
+            with suppress(ControlPlaneError):
+                self.queue(server)
+                lease = await planes[server].next_lease(1)
+                if lease is not None:
+                    return lease
+            await asyncio.sleep(0.2)
+        return None
+
+    def queue(self, server: int) -> None:
         name = f"{self.name}-{LUCK.randbytes(4).hex()}"
-        with closing(self.api()) as api:
+        with closing(self.api(server)) as api:
             body = {"name": name, "type": "shell", "commands": ["true"], "organizationId": api.organization_id}
             template = api.call("POST", "/blueprints", body)["id"]
             api.call("PATCH", f"/blueprints/{template}/projects", {"projectId": self.project})
             environment = {"name": name, "projectId": self.project, "deployRequest": {"blueprintId": template}}
             api.call("POST", "/environments", environment)
-        while not self.stop.is_set():
-            lease = await plane.next_lease(1)
-            if lease is not None:
-                return lease
-        raise RuntimeError("stopped before there was a run")
 
     async def go_on(self, planes: list[ControlPlane], lease: RunLease) -> None:
         for _ in range(TOKENS_OF_A_RUN // AT_ONCE):
@@ -219,8 +230,11 @@ class Run(threading.Thread):
         """Mint at any server and log in, at once or up to three seconds later."""
         try:
             identity = await LUCK.choice(planes).identity_token(lease, ForJob())
-        except TemporaryFailure:
-            self.seen.unavailable += 1
+        except TemporaryFailure as error:
+            if "answered" in error.message:
+                self.seen.unavailable += 1
+            else:
+                self.seen.unreachable += 1
             return
         kid = jwt.get_unverified_header(identity.token.reveal())["kid"]
         self.seen.kids[kid] = self.seen.kids.get(kid, 0) + 1

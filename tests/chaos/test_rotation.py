@@ -52,7 +52,7 @@ def test_not_one_login_is_refused_while_keys_rotate_and_servers_crash(
             for run in runs:
                 run.join(30)
     print(f"{seen.rotations} rotations, {seen.logins} logins, {seen.kills} crashes, {seen.fetches} fetches,")
-    print(f"{seen.unavailable} mints put off, {seen.too_late} logins too late")
+    print(f"{seen.unavailable} mints refused, {seen.unreachable} not answered, {seen.too_late} logins too late")
     assert seen.crashed == []
     assert seen.refused == [], most(seen.kids)
     assert seen.rotations >= ROTATIONS

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy import select, update
 
-from factories import World
+from factories import MovingClock, World
 from runpass.errors import Conflict, NotFound, Unavailable
 from runpass.server.audit import INSTANCE_CHAIN
 from runpass.server.db.encryption import Cipher, CorruptColumn, Place
@@ -212,6 +212,30 @@ def test_a_server_that_cannot_read_the_database_stops_signing_and_later_stops_pu
     database.cut_off = False
     assert rings.shared.signing.kid == kid  # it looks by itself when it is asked
     assert rings.shared.current.keys
+
+
+class Sleeping(MovingClock):
+    """The clocks of a machine that slept: the one that never goes back stood still meanwhile."""
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+@pytest.mark.parametrize("clock", [Sleeping()], ids=["asleep"])
+def test_a_machine_that_slept_looks_before_it_signs(server, world: World, clock: Sleeping):
+    slow, other = server(), server()
+    rotate(world, other)
+    world.clock.advance(POLICY.documents_stale_after + SECOND)
+    assert slow.shared.signing.kid == other.shared.signing.kid
+
+
+def test_a_clock_that_was_put_back_stops_nobody_from_signing(server, world: World):
+    rings = server()
+    kid = rings.shared.signing.kid
+    world.clock.advance(timedelta(days=-400))
+    rings.tend()
+    assert rings.shared.signing.kid == kid
+    assert states(rings) == ["active"]
 
 
 def test_a_stale_server_finds_out_before_it_signs_that_its_key_is_retired(server, world: World):

@@ -58,7 +58,7 @@ class KeyLife:
             if key.kid == actions.activate:
                 store.open_key(self.cipher, key, sealed)  # one that does not open never takes over
         for before, after in carried_out(keys, actions, now, self.policy):
-            store.change_key(tx, before, after, change)
+            store.change_key(tx, after, change)
             action = _what_happened(before, after)
             record(tx, _event(after, action, _SYSTEM, now))
             _log.info("signing_key.changed", kid=after.kid, what=action)
@@ -81,7 +81,7 @@ def want_rotation(database: Database, clock: Clock, issuer: IssuerScope, actor: 
             return active
         now = clock.now()
         wanted = replace(active, rotation_wanted_at=now)
-        store.change_key(tx, active, wanted, change)
+        store.change_key(tx, wanted, change)
         record(tx, _event(active, "rotation_wanted", actor, now))
     return wanted
 
@@ -95,7 +95,7 @@ def remove_early(database: Database, clock: Clock, kid: str, actor: str) -> KeyR
         change = store.next_change(tx)
         key = removable(tx, kid)
         after = gone(key, clock.now())
-        store.change_key(tx, key, after, change)
+        store.change_key(tx, after, change)
         record(tx, _event(after, "removed_early", actor, clock.now()))
     return after
 

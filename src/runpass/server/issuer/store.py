@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, select, update
 
-from runpass.errors import Conflict
 from runpass.server.db.encryption import Cipher, CorruptColumn, Place
 from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.issuer import signing_key_changes, signing_keys
@@ -44,7 +43,7 @@ def last_change(tx: Transaction) -> int:
 
 def changed_issuers(tx: Transaction, after: int) -> set[IssuerScope]:
     """Give whose keys have changed after the change of this number."""
-    query = select(signing_keys.c.organization_id).where(signing_keys.c.change_seq > after).distinct()
+    query = select(signing_keys.c.organization_id).where(signing_keys.c.change_seq > after)
     return set(tx.execute(query).scalars())
 
 
@@ -55,17 +54,15 @@ def insert_key(tx: Transaction, cipher: Cipher, key: SigningKey) -> None:
     tx.execute(signing_keys.insert().values(**values))
 
 
-def change_key(tx: Transaction, before: KeyRecord, after: KeyRecord, change: int) -> None:
+def change_key(tx: Transaction, after: KeyRecord, change: int) -> None:
     """Write what has become of a key. One that is gone loses its private half.
 
-    Raises `Conflict` when it is not in the state that it was read in.
+    It was read in the same transaction, after `next_change` had given `change`: nobody else can have touched it.
     """
     values = _values(after) | {"change_seq": change}
     if after.state is KeyState.GONE:
         values["private_key_sealed"] = None
-    unchanged = (signing_keys.c.kid == before.kid) & (signing_keys.c.state == before.state.value)
-    if tx.execute(update(signing_keys).where(unchanged).values(**values)).rowcount != 1:
-        raise Conflict("this signing key was changed by somebody else at the same moment")
+    tx.execute(update(signing_keys).where(signing_keys.c.kid == after.kid).values(**values))
 
 
 def list_records(tx: Transaction, issuer: IssuerScope, *, with_gone: bool = False) -> list[KeyRecord]:
