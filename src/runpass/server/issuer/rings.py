@@ -22,17 +22,25 @@ from runpass.server.issuer.key_life import KeyLife
 from runpass.server.issuer.keys import SHARED, IssuerScope, KeyRecord, KeyState, SigningKey
 from runpass.server.issuer.publishable import publishable
 from runpass.server.issuer.ring import KeyRing
-from runpass.server.issuer.rotation import NOTHING, Policy, decide
+from runpass.server.issuer.rotation import Policy, next_change
 
 _log = structlog.get_logger(__name__)
 REFRESH_EVERY_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
+class _Kept:
+    """A ring, and from when on there is something to do with its keys."""
+
+    ring: KeyRing
+    due: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """What was read, up to which change, and when the reading began, on both clocks."""
 
-    rings: Mapping[IssuerScope, KeyRing]
+    rings: Mapping[IssuerScope, "_Kept"]
     change: int
     monotonic: float
     wall: float
@@ -53,8 +61,15 @@ class Rings:
         return self._life.policy
 
     def open(self) -> None:
-        """Read the shared issuer's keys; the first start of all makes the first one."""
+        """Read the shared issuer's keys; the first start of all makes the first one.
+
+        Raises `CorruptColumn` when the key that signs does not open.
+        """
         self._load(SHARED)
+        for key in self.last_read(SHARED).withheld:
+            if key.state is KeyState.ACTIVE:
+                with self._life.database.read() as tx:
+                    store.load_key(tx, self._life.cipher, key)
 
     def ring_for(self, issuer: IssuerScope) -> "LiveRing":
         """Give the ring of an issuer. The first time it is read from the database, and its first key made.
@@ -68,9 +83,9 @@ class Rings:
     def tend(self) -> None:
         """Catch up with the database, and move on the keys whose time has come."""
         self.refresh()
-        for issuer, ring in self._seen.rings.items():
-            keys = (*ring.keys, *ring.withheld)
-            if decide(keys, self._life.clock.now(), self.policy) != NOTHING and self._life.move_on(issuer):
+        now = self._life.clock.now()
+        for issuer, kept in self._seen.rings.items():
+            if kept.due is not None and kept.due <= now and self._moved_on(issuer):
                 self.refresh()
 
     def refresh(self) -> None:
@@ -81,7 +96,7 @@ class Rings:
                 change = store.last_change(tx)
                 rings = dict(self._seen.rings)
                 for issuer in self._changed(tx, change) & rings.keys():
-                    rings[issuer] = load_ring(tx, self._life.cipher, issuer)
+                    rings[issuer] = self._kept(tx, issuer)
             self._seen = _Seen(rings, change, monotonic, wall)
 
     def age(self) -> timedelta:
@@ -96,7 +111,7 @@ class Rings:
 
     def last_read(self, issuer: IssuerScope) -> KeyRing:
         """Give the ring as it was read last, however long ago."""
-        return self._seen.rings[issuer]
+        return self._seen.rings[issuer].ring
 
     def _changed(self, tx: Transaction, change: int) -> set[IssuerScope]:
         if change == self._seen.change:
@@ -106,17 +121,29 @@ class Rings:
         return store.changed_issuers(tx, self._seen.change)
 
     def _load(self, issuer: IssuerScope) -> None:
-        self._life.move_on(issuer)
+        self._moved_on(issuer)
         with self._turn:
             monotonic, wall = self._times()
             with self._life.database.read() as tx:
-                ring = load_ring(tx, self._life.cipher, issuer)
+                kept = self._kept(tx, issuer)
                 change = store.last_change(tx)
             seen = self._seen
             if not seen.rings:
-                self._seen = _Seen({issuer: ring}, change, monotonic, wall)
+                self._seen = _Seen({issuer: kept}, change, monotonic, wall)
             else:  # the others were not read now
-                self._seen = _Seen({**seen.rings, issuer: ring}, seen.change, seen.monotonic, seen.wall)
+                self._seen = _Seen({**seen.rings, issuer: kept}, seen.change, seen.monotonic, seen.wall)
+
+    def _kept(self, tx: Transaction, issuer: IssuerScope) -> _Kept:
+        ring = load_ring(tx, self._life.cipher, issuer)
+        return _Kept(ring, next_change((*ring.keys, *ring.withheld), self.policy))
+
+    def _moved_on(self, issuer: IssuerScope) -> bool:
+        """Move on the keys of one issuer. What is wrong with them must not stop those of the others."""
+        try:
+            return self._life.move_on(issuer)
+        except CorruptColumn as error:
+            _log.error("signing_key.stuck", organization_id=str(issuer or ""), reason=error.message)
+            return False
 
     def _times(self) -> tuple[float, float]:
         return self._life.clock.monotonic(), self._life.clock.now().timestamp()
@@ -163,7 +190,7 @@ def open_rings(database: Database, cipher: Cipher, clock: Clock, policy: Policy 
 
 
 def load_ring(tx: Transaction, cipher: Cipher, issuer: IssuerScope) -> KeyRing:
-    """Read the ring of one issuer. Raises `CorruptColumn` when the key that signs does not open."""
+    """Read the ring of one issuer. A key that does not open is withheld; if it is the active one, nothing is signed."""
     keys: list[KeyRecord] = []
     withheld: list[KeyRecord] = []
     for key, sealed in store.list_sealed(tx, issuer):
@@ -177,8 +204,6 @@ def _fit(cipher: Cipher, key: KeyRecord, sealed: bytes) -> KeyRecord | None:
     try:
         opened = store.open_key(cipher, key, sealed)
     except CorruptColumn as error:
-        if key.state is KeyState.ACTIVE:
-            raise
         _log.error("signing_key.withheld", kid=key.kid, reason=error.message)
         return None
     if not publishable(key.public_jwk):

@@ -7,7 +7,7 @@ and committing, and nothing is lost.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.keys import KeyRecord, KeyState
@@ -51,6 +51,8 @@ class Actions:
 
 
 NOTHING = Actions()
+ALWAYS = datetime.min.replace(tzinfo=UTC)
+"""Before anything that there is."""
 
 
 def decide(keys: Sequence[KeyRecord], now: datetime, policy: Policy) -> Actions:
@@ -61,11 +63,7 @@ def decide(keys: Sequence[KeyRecord], now: datetime, policy: Policy) -> Actions:
     active, upcoming = _one(keys, KeyState.ACTIVE), _one(keys, KeyState.UPCOMING)
     always = Actions(
         destroy=tuple(key.kid for key in keys if key.state is KeyState.RETIRING and needed_until(key, policy) <= now),
-        lengthen=tuple(
-            key.kid
-            for key in keys
-            if key.state in {KeyState.ACTIVE, KeyState.UPCOMING} and key.longest_token < policy.longest_token
-        ),
+        lengthen=_too_short(keys, policy),
     )
     if active is None:
         return replace(always, activate=upcoming.kid) if upcoming else replace(always, make=KeyState.ACTIVE)
@@ -85,6 +83,16 @@ def next_rotation(keys: Sequence[KeyRecord], policy: Policy) -> datetime | None:
     if wanted is None or upcoming is None:
         return wanted
     return max(wanted, (upcoming.published_at or upcoming.created_at) + policy.publish_ahead)
+
+
+def next_change(keys: Sequence[KeyRecord], policy: Policy) -> datetime | None:
+    """Give from when on `decide` finds something to do with these keys; None when that is never."""
+    active, upcoming = _one(keys, KeyState.ACTIVE), _one(keys, KeyState.UPCOMING)
+    if active is None or (upcoming and upcoming.published_at is None) or _too_short(keys, policy):
+        return ALWAYS
+    succession = next_rotation(keys, policy) if upcoming else _prepare_from(active, policy)
+    ends = [needed_until(key, policy) for key in keys if key.state is KeyState.RETIRING]
+    return _earliest(succession, *ends)
 
 
 def carried_out(
@@ -129,18 +137,27 @@ def needed_until(key: KeyRecord, policy: Policy) -> datetime:
 
 def _prepare_from(active: KeyRecord, policy: Policy) -> datetime | None:
     """Give when the successor is made, so that it is published for long enough when it is wanted."""
-    if active.rotation_wanted_at is not None:
-        return active.rotation_wanted_at
-    wanted = _wanted_from(active, policy)
-    return None if wanted is None else wanted - policy.publish_ahead - policy.stale_after
+    scheduled = _scheduled(active, policy)
+    ahead = policy.publish_ahead + policy.stale_after
+    return _earliest(active.rotation_wanted_at, None if scheduled is None else scheduled - ahead)
 
 
 def _wanted_from(active: KeyRecord, policy: Policy) -> datetime | None:
-    since = active.activated_at or active.created_at
-    scheduled = None if policy.rotate_every is None else since + policy.rotate_every
-    if active.rotation_wanted_at is None or scheduled is None:
-        return active.rotation_wanted_at or scheduled
-    return min(active.rotation_wanted_at, scheduled)
+    return _earliest(active.rotation_wanted_at, _scheduled(active, policy))
+
+
+def _scheduled(active: KeyRecord, policy: Policy) -> datetime | None:
+    return None if policy.rotate_every is None else (active.activated_at or active.created_at) + policy.rotate_every
+
+
+def _too_short(keys: Sequence[KeyRecord], policy: Policy) -> tuple[str, ...]:
+    """Give the keys that may have to sign longer tokens than is noted with them."""
+    signing = (key for key in keys if key.state in {KeyState.ACTIVE, KeyState.UPCOMING})
+    return tuple(key.kid for key in signing if key.longest_token < policy.longest_token)
+
+
+def _earliest(*moments: datetime | None) -> datetime | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _due(moment: datetime | None, now: datetime) -> bool:

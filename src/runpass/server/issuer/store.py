@@ -81,6 +81,12 @@ def list_sealed(tx: Transaction, issuer: IssuerScope) -> list[tuple[KeyRecord, b
     return [(_record(row), row.private_key_sealed or b"") for row in _rows(tx, issuer, with_gone=False)]
 
 
+def load_key(tx: Transaction, cipher: Cipher, record: KeyRecord) -> SigningKey:
+    """Read the private half of a key. Raises `CorruptColumn` when it does not open."""
+    query = select(signing_keys.c.private_key_sealed).where(signing_keys.c.kid == record.kid)
+    return open_key(cipher, record, tx.execute(query).scalar_one_or_none() or b"")
+
+
 def open_key(cipher: Cipher, record: KeyRecord, sealed: bytes) -> SigningKey:
     """Give a key with its private half.
 
