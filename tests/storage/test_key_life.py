@@ -1,71 +1,31 @@
-"""Signing keys in the database: one server after another, many at once, and rows that somebody has tampered with."""
+"""Signing keys in the database: one server after another, many at once, clocks that stop or go back."""
 
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 import pytest
-import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from cryptography.hazmat.primitives.asymmetric import rsa
-from sqlalchemy import select, update
 
 from factories import MovingClock, World
+from key_scene import POLICY, SECOND, actions, rotate, start_rings, states
 from runpass.errors import Conflict, NotFound, Unavailable
-from runpass.server.audit import INSTANCE_CHAIN
-from runpass.server.db.encryption import Cipher, CorruptColumn, Place
-from runpass.server.db.engine import Database, Transaction, open_database
-from runpass.server.db.migrate import SCRIPTS, current, head, upgrade
-from runpass.server.db.schema.audit import audit_events
+from runpass.server.db.engine import Database, Transaction
 from runpass.server.db.schema.issuer import signing_key_changes, signing_keys
 from runpass.server.issuer import store
-from runpass.server.issuer.algorithms import Algorithm, public_jwk
+from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.discovery import jwks_document
 from runpass.server.issuer.key_life import remove_early, want_rotation
-from runpass.server.issuer.keys import SHARED, KeyState, new_key
+from runpass.server.issuer.keys import SHARED
 from runpass.server.issuer.rings import Rings, open_rings
-from runpass.server.issuer.rotation import Policy
-
-POLICY = Policy(algorithm=Algorithm.ES256)  # whose keys are made quickly
-SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
 def server(world: World) -> Callable[..., Rings]:
     """Start a server on the world's database."""
-
-    def start(**changes: Any) -> Rings:
-        return open_rings(world.database, world.cipher, world.clock, replace(POLICY, **changes))
-
-    return start
-
-
-def states(rings: Rings) -> list[str]:
-    return [key.state.value for key in rings.shared.current.keys]
-
-
-def rotate(world: World, *servers: Rings) -> None:
-    """Let the active key be followed by the next one; all servers look afterwards."""
-    world.clock.advance(SECOND)
-    want_rotation(world.database, world.clock, SHARED, "operator:test")
-    for _ in range(3):  # make, publish
-        servers[0].tend()
-    world.clock.advance(POLICY.publish_ahead)
-    for rings in servers:
-        rings.tend()
-        rings.refresh()
-
-
-def actions(world: World) -> list[tuple[str, str]]:
-    query = select(audit_events).where(audit_events.c.chain == INSTANCE_CHAIN).order_by(audit_events.c.seq)
-    with world.database.read() as tx:
-        return [(row.action, row.actor) for row in tx.execute(query) if row.subject_kind == "signing_key"]
+    return partial(start_rings, world)
 
 
 def test_a_key_lives_from_upcoming_to_gone_and_its_row_stays_without_its_private_half(server, world: World):
@@ -244,73 +204,6 @@ def test_a_stale_server_finds_out_before_it_signs_that_its_key_is_retired(server
     assert slow.shared.signing.kid == other.shared.signing.kid
 
 
-@pytest.mark.parametrize("kind_of_damage", ["its bytes", "the private half of another key"])
-def test_an_upcoming_key_that_does_not_open_is_withheld_and_never_takes_over(server, world: World, kind_of_damage: str):
-    rings = server()
-    kid = rings.shared.signing.kid
-    want_rotation(world.database, world.clock, SHARED, "operator:test")
-    for _ in range(2):
-        rings.tend()
-    upcoming = next(key.kid for key in rings.shared.current.keys if key.state is KeyState.UPCOMING)
-    other = world.cipher.seal(new_key(world.clock.now(), Algorithm.ES256).private_der(), place(upcoming))
-    sealed = b"damaged" if kind_of_damage == "its bytes" else other
-    tamper(world, "upcoming", private_key_sealed=sealed)
-    with structlog.testing.capture_logs() as logs:
-        rings.refresh()
-    assert states(rings) == ["active"]
-    assert [key.state.value for key in rings.shared.current.withheld] == ["upcoming"]
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("signing_key.withheld", "error")]
-    world.clock.advance(POLICY.publish_ahead)
-    with structlog.testing.capture_logs() as logs:
-        rings.tend()
-    assert ("signing_key.stuck", "error") in [(entry["event"], entry["log_level"]) for entry in logs]
-    assert rings.shared.signing.kid == kid
-    assert server().shared.signing.kid == kid
-    remove_early(world.database, world.clock, rings.shared.current.withheld[0].kid, "operator:test")
-    rotate(world, rings)
-    assert rings.shared.signing.kid != kid
-
-
-def place(kid: str) -> Place:
-    return Place("signing_keys", "private_key_sealed", kid)
-
-
-def tamper(world: World, state: str, **columns: Any) -> None:
-    with world.database.write() as tx:
-        change = store.next_change(tx)
-        tx.execute(update(signing_keys).where(signing_keys.c.state == state).values(**columns, change_seq=change))
-
-
-def test_whoever_can_only_write_to_the_database_cannot_publish_a_key_of_their_own(server, world: World):
-    rings = server()
-    rotate(world, rings)
-    planted = new_key(world.clock.now(), Algorithm.ES256).public_jwk
-    tamper(world, "retiring", public_jwk=planted)
-    rings.refresh()
-    assert planted not in rings.shared.current.jwks()["keys"]
-    tamper(world, "active", public_jwk=planted)
-    rings.refresh()
-    assert planted not in rings.shared.current.jwks()["keys"]
-    with pytest.raises(Unavailable):
-        _ = rings.shared.signing
-    with pytest.raises(CorruptColumn, match="is not the public half"):
-        server()
-
-
-def test_a_key_that_a_vault_might_not_read_is_never_published_and_does_not_sign(world: World):
-    private_key = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505 -- that is the point
-    jwk = public_jwk(private_key.public_key())
-    short = replace(new_key(world.clock.now()), kid=jwk["kid"], public_jwk=jwk, private_key=private_key)
-    with world.database.write() as tx:
-        store.insert_key(tx, world.cipher, short)
-    with structlog.testing.capture_logs() as logs:
-        rings = open_rings(world.database, world.cipher, world.clock, POLICY)
-    assert [entry["event"] for entry in logs] == ["signing_key.withheld"]
-    assert rings.shared.current.jwks() == {"keys": []}
-    with pytest.raises(Unavailable):
-        _ = rings.shared.signing
-
-
 def test_a_longer_lifetime_is_stored_before_the_server_signs(server, world: World):
     server()
     server(longest_token=timedelta(hours=20))
@@ -356,62 +249,3 @@ def test_only_a_key_that_does_not_sign_can_be_removed_early(server, world: World
     rings.refresh()
     assert states(rings) == ["active"]
     assert actions(world)[-1] == ("signing_key.removed_early", "operator:test")
-
-
-def test_an_organizations_issuer_has_keys_of_its_own_made_when_it_is_first_asked_for(server, world: World):
-    rings, other = server(), server()
-    acme, globex = world.tenant("acme").id, world.tenant("globex").id
-    kids = {rings.ring_for(issuer).signing.kid for issuer in (SHARED, acme, globex)}
-    assert len(kids) == 3
-    assert other.ring_for(acme).signing.kid == rings.ring_for(acme).signing.kid
-    assert [key["kid"] for key in rings.ring_for(acme).current.jwks()["keys"]] == [rings.ring_for(acme).signing.kid]
-    world.clock.advance(POLICY.rotate_every)
-    for _ in range(2):
-        rings.tend()
-    world.clock.advance(POLICY.publish_ahead)
-    rings.tend()
-    other.refresh()
-    for ring in (rings.ring_for(acme), other.ring_for(acme), rings.shared):
-        assert ring.signing.kid not in kids
-    assert other.ring_for(acme).signing.kid == rings.ring_for(acme).signing.kid
-
-
-def test_an_organizations_key_does_not_open_as_anothers(server, world: World):
-    rings = server()
-    acme, globex = world.tenant("acme").id, world.tenant("globex").id
-    rings.ring_for(acme)
-    mine = signing_keys.c.organization_id == acme
-    with world.database.write() as tx:
-        tx.execute(update(signing_keys).where(mine).values(organization_id=globex))
-    with pytest.raises(Unavailable):
-        _ = rings.ring_for(globex).signing
-    assert rings.shared.signing  # what is wrong with one organization's key stops nobody else
-    rings.tend()
-
-
-def test_a_key_of_the_schema_before_signs_on(empty_url: str, cipher: Cipher, world: World):
-    database = open_database(empty_url)
-    config = Config()
-    config.set_main_option("script_location", str(SCRIPTS))
-    before = ScriptDirectory.from_config(config).get_revision("0009").down_revision
-    key = new_key(world.clock.now())
-    row = {
-        "kid": key.kid,
-        "algorithm": "RS256",
-        "state": "active",
-        "public_jwk": key.public_jwk,
-        "private_key_sealed": cipher.seal(key.private_der(), place(key.kid)),
-        "created_at": key.created_at,
-    }
-    with database.write() as tx:
-        config.attributes["connection"] = tx
-        command.upgrade(config, str(before))
-        tx.execute(signing_keys.insert().values(**row))
-    upgrade(database)
-    assert current(database) == head()
-    signing = open_rings(database, cipher, world.clock).shared.signing
-    assert (signing.kid, signing.activated_at) == (key.kid, key.created_at)
-    assert signing.sign(b"text") == key.sign(b"text")
-    with pytest.raises(Conflict), database.write() as tx:
-        store.insert_key(tx, cipher, new_key(world.clock.now()))
-    database.close()

@@ -7,7 +7,7 @@ past `stale_after` nothing is signed, because another server may have retired or
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -26,6 +26,8 @@ from runpass.server.issuer.rotation import Policy, next_change
 
 _log = structlog.get_logger(__name__)
 REFRESH_EVERY_SECONDS: Final = 0.5
+STUCK: Final = timedelta(minutes=1)
+"""How long nothing is tried with keys that could not be moved on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,12 @@ class Rings:
         self.refresh()
         now = self._life.clock.now()
         for issuer, kept in self._seen.rings.items():
-            if kept.due is not None and kept.due <= now and self._moved_on(issuer):
+            if kept.due is None or kept.due > now:
+                continue
+            if self._moved_on(issuer):
                 self.refresh()
+            else:
+                self._put_off(issuer, now + STUCK)
 
     def refresh(self) -> None:
         """Read again whatever has changed since the last time; usually that is one small query."""
@@ -144,6 +150,11 @@ class Rings:
         except CorruptColumn as error:
             _log.error("signing_key.stuck", organization_id=str(issuer or ""), reason=error.message)
             return False
+
+    def _put_off(self, issuer: IssuerScope, until: datetime) -> None:
+        with self._turn:
+            seen = self._seen
+            self._seen = replace(seen, rings={**seen.rings, issuer: replace(seen.rings[issuer], due=until)})
 
     def _times(self) -> tuple[float, float]:
         return self._life.clock.monotonic(), self._life.clock.now().timestamp()
