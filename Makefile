@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help dev demo up fix lint types imports unit test check bench fuzz openapi docs lock
+.PHONY: help dev demo up fix lint types imports unit test check bench chaos fuzz openapi docs lock
 
 help: ## list these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -53,6 +53,9 @@ check: lint types imports unit ## all that must be clean before a commit
 
 bench: $(STAMP) ## measure: a table and bench/results.json
 	$(BIN)/python -m bench
+
+chaos: $(STAMP) ## ten minutes of rotations, crashes and logins on a real OpenBao and PostgreSQL
+	CHAOS_SECONDS=600 $(BIN)/python -m pytest tests/chaos -s
 
 fuzz: $(STAMP) ## property tests, logins against OpenBao, and schemathesis at length
 	$(BIN)/python -m pytest tests/unit tests/vault/explain tests/vault/setup/test_declarations.py tests/system/test_schemathesis.py -n 2 --hypothesis-profile=fuzz --timeout=7200

@@ -337,9 +337,9 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
             body={**token, "given": {"accessor": "text", "ttlSeconds": 60, "renewable": True}},
             headers=headers,
         ),
+        Ask("GET /id-token/v1/{lease_id}", lease, {"audience": "sigstore"}, headers=_job(things)),
         Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
         Ask(tasks, headers=bearer(things.runner.key)),
-        Ask("GET /id-token/v1/{lease_id}", lease, {"audience": "sigstore"}, headers=_job(things)),
         Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
         Ask(
             f"{tasks}/{{task_id}}/swept",

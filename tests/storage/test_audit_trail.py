@@ -23,7 +23,7 @@ from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.run_leases import end_expired, finish, take
 from runpass.server.issuer.minting import Minter
-from runpass.server.issuer.ring import open_ring
+from runpass.server.issuer.rings import open_rings
 from runpass.server.runners.joining import register
 from runpass.server.tenancy.founding import found_organization
 from runpass.server.variables.model import VariableScope
@@ -121,7 +121,7 @@ def test_without_an_audit_record_there_is_no_token(tenant: Tenant, world: World)
     runner = tenant.runner()
     lease = take(world.rules, runner)
     assert lease is not None
-    ring = open_ring(world.database, world.cipher, world.clock)
+    ring = open_rings(world.database, world.cipher, world.clock).shared
     minter = Minter(ring, "https://id.example.com/", world.clock)
     passport = Passport(
         world.rules, minter, own=OwnAudiences("https://id.example.com", ()), lifetime=timedelta(minutes=15)

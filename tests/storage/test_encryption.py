@@ -18,7 +18,7 @@ from runpass.server.db.schema.variables import variables
 from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.store import sealed_inputs
 from runpass.server.issuer.keys import new_key
-from runpass.server.issuer.ring import open_ring
+from runpass.server.issuer.rings import open_rings
 from runpass.server.issuer.store import insert_key
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings
@@ -116,7 +116,7 @@ def test_a_changed_signing_key_is_not_used(world: World):
         world.database, signing_keys, signing_keys.c.kid == key.kid, private_key_sealed=sealed[:-1] + b"\x00"
     )
     with pytest.raises(CorruptColumn, match=r"signing_keys\.private_key_sealed"):
-        open_ring(world.database, world.cipher, world.clock)
+        open_rings(world.database, world.cipher, world.clock)
 
 
 def test_a_server_with_another_master_key_does_not_start_and_names_both(empty_url: str, tmp_path: Path):
@@ -144,7 +144,7 @@ def test_secret_values_stand_nowhere_in_the_files_of_sqlite(
     tenant.variable(VariableScope.PROJECT, project.id, "PLAIN", "a-plain-value-77aa")
     tenant.queue(environment)
     joined, token = tenant.join(), tenant.join_token()
-    ring = open_ring(database, cipher, clock)
+    ring = open_rings(database, cipher, clock).shared
 
     def files() -> bytes:
         return b"".join(path.read_bytes() for path in sorted(file.parent.glob("searched.db*")))

@@ -24,7 +24,7 @@ from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.run_leases import take
 from runpass.server.issuer import store as issuer_store
 from runpass.server.issuer.keys import new_key
-from runpass.server.issuer.ring import open_ring
+from runpass.server.issuer.rings import open_rings
 from runpass.server.runners import store as runner_store
 from runpass.server.templates import store as template_store
 from runpass.server.tenancy import environment_store, store
@@ -258,14 +258,14 @@ def test_a_signing_key_comes_back_and_still_signs(world: World):
     made = new_key(world.clock.now())
     with world.database.write() as tx:
         issuer_store.insert_key(tx, world.cipher, made)
-    (stored,) = open_ring(world.database, world.cipher, world.clock).keys
+    (stored,) = open_rings(world.database, world.cipher, world.clock).shared.current.keys
     assert (stored.kid, stored.public_jwk, stored.created_at) == (made.kid, made.public_jwk, made.created_at)
     assert stored.sign(b"text") == made.sign(b"text")
 
 
 def test_the_first_start_makes_a_signing_key_and_the_second_uses_it(world: World):
-    first = open_ring(world.database, world.cipher, world.clock)
-    second = open_ring(world.database, world.cipher, world.clock)
+    first = open_rings(world.database, world.cipher, world.clock).shared
+    second = open_rings(world.database, world.cipher, world.clock).shared
     assert first.signing.kid == second.signing.kid
     with world.database.read() as tx:
         (event,) = tx.execute(select(audit_events)).all()

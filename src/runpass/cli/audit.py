@@ -1,10 +1,6 @@
 """`runpass audit`: verify, prune and export the audit trail, straight in the server's database."""
 
 import json
-import os
-import pwd
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,14 +9,14 @@ from uuid import UUID
 import typer
 
 from runpass.cli.exits import BROKEN_TRAIL
+from runpass.cli.on_the_server import operator, server_database
 from runpass.cli.options import AsJson, SettingsFile
 from runpass.cli.output import print_json, print_rows, say
-from runpass.cli.programs import DatabaseUrl, DataDir, without_password
+from runpass.cli.programs import DatabaseUrl, DataDir
 from runpass.clock import SYSTEM_CLOCK
-from runpass.errors import ConfigurationError, InvalidInput
+from runpass.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from runpass.server.db.engine import Database
     from runpass.server.trail.store import Mark
     from runpass.server.trail.verifying import ChainReport
 
@@ -49,7 +45,7 @@ def verify(
 ) -> None:
     """Verify every chain of the audit trail; the exit code is 9 when one does not hold. The server may be running."""
     expected = _known(known) if known else {}
-    with _database(settings, data_dir, database_url) as database:
+    with server_database(settings, data_dir, database_url) as database:
         from runpass.server.trail.verifying import verify as verify_chains
 
         reports = verify_chains(database, expected)
@@ -75,10 +71,10 @@ def prune(
 ) -> None:
     """Delete the events before a date. Each chain keeps a checkpoint that the rest is verified from."""
     moment = _moment(before)
-    with _database(settings, data_dir, database_url) as database:
+    with server_database(settings, data_dir, database_url) as database:
         from runpass.server.trail.pruning import prune as prune_chains
 
-        gone = prune_chains(database, moment, actor=_operator(), clock=SYSTEM_CLOCK)
+        gone = prune_chains(database, moment, actor=operator(), clock=SYSTEM_CLOCK)
     typer.echo(f"{sum(gone.values())} events deleted")
 
 
@@ -91,33 +87,11 @@ def export(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Print the events as one JSON object per line, oldest first. The export itself is recorded first."""
-    with _database(settings, data_dir, database_url) as database:
+    with server_database(settings, data_dir, database_url) as database:
         from runpass.server.trail.exporting import export as export_events
 
-        for line in export_events(database, organization, actor=_operator(), clock=SYSTEM_CLOCK):
+        for line in export_events(database, organization, actor=operator(), clock=SYSTEM_CLOCK):
             print_json(line)
-
-
-@contextmanager
-def _database(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "Iterator[Database]":
-    """Give the server's database, which is there already and has this version's schema."""
-    from runpass.server.db.engine import open_database
-    from runpass.server.db.migrate import current, head
-    from runpass.server.settings import load_settings
-
-    loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
-    file = Path(loaded.database_url.removeprefix("sqlite:///"))
-    if loaded.database_url.startswith("sqlite:///") and not file.exists():
-        raise ConfigurationError(f"there is no database at {file}", hint="name the server's --data-dir or --settings")
-    database = open_database(loaded.database_url)
-    try:
-        now = current(database)
-        if now != head():
-            message = f"the database is at revision {now or 'none'}, this version needs {head()}"
-            raise ConfigurationError(message, hint="run: runpass migrate")
-        yield database
-    finally:
-        database.close()
 
 
 def _known(file: Path) -> "dict[UUID, Mark]":
@@ -155,11 +129,3 @@ def _moment(text: str) -> datetime:
     except ValueError as error:
         raise InvalidInput.of("--before", "must be a date, or a date and a time (ISO 8601)") from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _operator() -> str:
-    """Give the name of whoever runs this command; the machine's administrator decides who that may be."""
-    try:
-        return f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
-    except KeyError:
-        return f"operator:{os.getuid()}"

@@ -14,6 +14,7 @@ from runpass.cli import (
     environment,
     founding,
     issuer,
+    keys,
     local,
     organization,
     programs,
@@ -97,6 +98,7 @@ for _name, _group in (
     ("audit", audit.app),
     ("vault", vault.app),
     ("issuer", issuer.app),
+    ("keys", keys.app),
     ("settings", settings_command.app),
 ):
     app.add_typer(_group, name=_name, no_args_is_help=True)

@@ -22,3 +22,9 @@ VAULT_LOGINS_OUTSTANDING = Gauge(
     "Logins of ended runs that gave a token which may still live (known), or of which nobody knows that (unknown).",
     ("what",),
 )
+SIGNING_KEY_AGE = Gauge("runpass_signing_key_age_seconds", "How long the shared issuer's active key has signed.")
+NEXT_ROTATION = Gauge(
+    "runpass_signing_key_next_rotation_timestamp_seconds", "When the next key begins to sign; 0 without a schedule."
+)
+KEY_RING_AGE = Gauge("runpass_key_ring_age_seconds", "How long ago this process compared its keys with the database.")
+SIGNING_KEYS = Gauge("runpass_signing_keys", "Signing keys of the shared issuer; withheld ones are unfit.", ("state",))

@@ -24,7 +24,7 @@ from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
-from runpass.server.deployments.keeper import end_lost_runs, settle_logins
+from runpass.server.deployments.keeper import again_and_again, end_lost_runs, settle_logins
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
@@ -43,6 +43,7 @@ from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
@@ -90,13 +91,15 @@ def build_app(parts: Parts) -> Starlette:
     passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
     longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
     door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
-    documents = IssuerDocuments(parts.ring, settings.issuer_url, settings.jwks_url)
+    documents = IssuerDocuments(
+        parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
+    )
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *door.routes(),
         *IdTokenDoor(passport).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
-        *Health(parts.database, parts.ring).routes(),
+        *Health(parts.database, parts.rings).routes(),
         Mount("/api", build_api(parts, wakeups)),
     ]
     app = Starlette(
@@ -173,6 +176,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         asyncio.create_task(end_lost_runs(rules, wakeups)),
         asyncio.create_task(settle_logins(parts.database, parts.clock)),
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
+        asyncio.create_task(again_and_again(parts.rings.tend, REFRESH_EVERY_SECONDS)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]

@@ -8,17 +8,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from runpass.errors import RunpassError
+from runpass.observability.metrics import KEY_RING_AGE, NEXT_ROTATION, SIGNING_KEY_AGE, SIGNING_KEYS
 from runpass.server.db.engine import Database
 from runpass.server.db.migrate import current, head
-from runpass.server.issuer.ring import KeyRing
+from runpass.server.issuer.rings import Rings
+from runpass.server.issuer.watching import KeyFacts, key_facts
 
 
 class Health:
     """The operator's public doors. They name parts, never contents."""
 
-    def __init__(self, database: Database, ring: KeyRing) -> None:
+    def __init__(self, database: Database, rings: Rings) -> None:
         self._database = database
-        self._ring = ring
+        self._rings = rings
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -33,17 +35,25 @@ class Health:
         return JSONResponse({"status": "ok"})
 
     async def readyz(self, _: Request) -> Response:
-        """Answer 200 when database, migrations and signing key are all there, 503 otherwise; name each."""
+        """Answer 200 when database, migrations and signing keys are all there, 503 otherwise; name each."""
         checks = await run_in_threadpool(self._checks)
         ready = all(checks.values())
-        return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+        keys = _shown(key_facts(self._rings))
+        body = {"status": "ready" if ready else "not ready", "checks": checks, "signingKey": keys}
+        return JSONResponse(body, 200 if ready else 503)
 
     async def metrics(self, _: Request) -> Response:
         """Answer metrics in Prometheus' text format."""
+        _measure(key_facts(self._rings))
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     def _checks(self) -> dict[str, bool]:
-        return {"database": self._database_answers(), "migrations": self._is_migrated(), "signingKey": self._can_sign()}
+        return {
+            "database": self._database_answers(),
+            "migrations": self._is_migrated(),
+            "signingKey": self._can_sign(),
+            "publishedKeys": self._publishes(),
+        }
 
     def _database_answers(self) -> bool:
         try:
@@ -60,6 +70,30 @@ class Health:
 
     def _can_sign(self) -> bool:
         try:
-            return bool(self._ring.signing)
+            return bool(self._rings.shared.signing)
         except RunpassError:
             return False
+
+    def _publishes(self) -> bool:
+        """Whether there is a key set that is known to be right. One key that is withheld must not stop all servers."""
+        try:
+            return bool(self._rings.shared.current.keys)
+        except RunpassError:
+            return False
+
+
+def _shown(facts: KeyFacts) -> dict[str, object]:
+    return {
+        "activeForSeconds": facts.active_for_seconds,
+        "nextRotationAt": facts.next_rotation and facts.next_rotation.isoformat(timespec="seconds"),
+        "ringAgeSeconds": facts.ring_age_seconds,
+        "withheldKeys": facts.withheld,
+    }
+
+
+def _measure(facts: KeyFacts) -> None:
+    SIGNING_KEY_AGE.set(facts.active_for_seconds or 0)
+    NEXT_ROTATION.set(facts.next_rotation.timestamp() if facts.next_rotation else 0)
+    KEY_RING_AGE.set(facts.ring_age_seconds)
+    for state, number in facts.by_state.items():
+        SIGNING_KEYS.labels(state).set(number)

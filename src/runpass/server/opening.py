@@ -5,6 +5,7 @@ import secrets
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -15,7 +16,9 @@ from runpass.server.db.encryption import KEY_BYTES, Cipher
 from runpass.server.db.engine import Database, open_database
 from runpass.server.db.migrate import prepare
 from runpass.server.db.schema.instance import instance
-from runpass.server.issuer.ring import KeyRing, open_ring
+from runpass.server.issuer.algorithms import Algorithm
+from runpass.server.issuer.rings import LiveRing, Rings, open_rings
+from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
 
 _MASTER_KEY_ID = "master_key_id"
@@ -30,7 +33,12 @@ class Parts:
     clock: Clock
     database: Database
     cipher: Cipher
-    ring: KeyRing
+    rings: Rings
+
+    @property
+    def ring(self) -> LiveRing:
+        """Give the key ring of the shared issuer."""
+        return self.rings.shared
 
     def close(self) -> None:
         """Close what was opened."""
@@ -49,13 +57,26 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
     try:
         prepare(database)
         _check_master_key(database, cipher)
-        return Parts(settings, clock, database, cipher, open_ring(database, cipher, clock))
+        return Parts(settings, clock, database, cipher, open_rings(database, cipher, clock, key_policy(settings)))
     except Unavailable as error:
         database.close()
         raise ConfigurationError(f"the database cannot be opened: {_reason(error)}") from error
     except BaseException:
         database.close()
         raise
+
+
+def key_policy(settings: ServerSettings) -> Policy:
+    """Give what the settings say about the life of signing keys."""
+    every = settings.key_rotation_seconds
+    return Policy(
+        algorithm=Algorithm(settings.signing_algorithm),
+        rotate_every=timedelta(seconds=every) if every else None,
+        publish_ahead=timedelta(seconds=settings.key_publish_ahead_seconds),
+        longest_token=timedelta(seconds=settings.token_lifetime_seconds),
+        stale_after=timedelta(seconds=settings.key_ring_stale_seconds),
+        cache_time=timedelta(seconds=settings.jwks_max_age_seconds),
+    )
 
 
 def prepare_directory(directory: Path) -> None:

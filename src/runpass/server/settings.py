@@ -76,6 +76,38 @@ class ServerSettings(BaseModel):
     token_lifetime_seconds: int = Field(
         default=900, ge=5, le=86_400, description="How long a workload identity token is valid."
     )
+    signing_algorithm: str = Field(
+        default="RS256",
+        pattern="^(RS256|ES256|EdDSA)$",
+        description="What new signing keys sign with: `RS256`, `ES256` or `EdDSA`. Takes effect with the next rotation;"
+        " a Vault whose config has `jwt_supported_algs` must name it before.",
+    )
+    key_rotation_seconds: int = Field(
+        default=2_592_000,
+        ge=0,
+        le=31_536_000,
+        description="How long a signing key signs before the next one takes over. 0: only on `runpass keys rotate`,"
+        " for keys that are pushed to Vaults or exported by hand.",
+    )
+    key_publish_ahead_seconds: int = Field(
+        default=600,
+        ge=2,
+        le=2_592_000,
+        description="How long a signing key is published before it signs: at least `jwks_max_age_seconds` and"
+        " `key_ring_stale_seconds` together.",
+    )
+    key_ring_stale_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=600,
+        description="How long a server that cannot read the database goes on signing with the key that it read last.",
+    )
+    jwks_max_age_seconds: int = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="How long anybody may keep the published key set (`Cache-Control: max-age`).",
+    )
     run_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="How long a run may take.")
     lease_seconds: float = Field(
         default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."
@@ -159,6 +191,7 @@ class ServerSettings(BaseModel):
             raise ValueError("tls_certificate and tls_key go together")
         if not (is_loopback(self.listen_host) or self.tls_certificate or self.trusted_proxies):
             raise ValueError("listen_host is not this machine alone: give tls_certificate or trusted_proxies")
+        _check_key_times(self)
         return self
 
     @property
@@ -170,6 +203,20 @@ class ServerSettings(BaseModel):
     def jwks_url(self) -> str:
         """Give the URL a Vault fetches our keys from."""
         return f"{self.public_url}{self.documents_path}/.well-known/jwks.json"
+
+
+def _check_key_times(settings: ServerSettings) -> None:
+    ahead = settings.key_publish_ahead_seconds
+    if ahead < settings.jwks_max_age_seconds + settings.key_ring_stale_seconds:
+        raise ValueError(
+            "key_publish_ahead_seconds must be at least jwks_max_age_seconds and key_ring_stale_seconds together:"
+            " else a key signs while a key set without it may still be kept somewhere"
+        )
+    if 0 < settings.key_rotation_seconds < ahead + settings.key_ring_stale_seconds:
+        raise ValueError(
+            "key_rotation_seconds must be at least key_publish_ahead_seconds and key_ring_stale_seconds together:"
+            " the next key is made that long before it signs"
+        )
 
 
 def _check_url(name: str, value: str, *, path_allowed: bool) -> None:

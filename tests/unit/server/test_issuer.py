@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from factories import MovingClock
 from runpass.errors import Unavailable
 from runpass.secret import PLACEHOLDER
+from runpass.server.issuer.algorithms import public_jwk
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.claims import MAX_CLAIM, STANDARD_CLAIMS, WorkloadClaims, documented, supported
 from runpass.server.issuer.discovery import jwks_document, provider_metadata
-from runpass.server.issuer.keys import SigningKey, new_key, public_jwk
+from runpass.server.issuer.keys import SigningKey, new_key
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.issuer.ring import KeyRing
 

@@ -77,6 +77,10 @@ REFUSED = [
     ({"public_url": "http://id.example.com"}, "public_url must be https unless it is this machine alone"),
     ({"public_url": "https://id.example.com/below"}, "public_url must not have a path"),
     ({"issuer_url": "https://id.example.com"}, "issuer_url must end with a slash"),
+    ({"jwks_max_age_seconds": 595}, "key_publish_ahead_seconds must be at least jwks_max_age_seconds and"),
+    ({"key_ring_stale_seconds": 400}, "key_publish_ahead_seconds must be at least jwks_max_age_seconds and"),
+    ({"key_rotation_seconds": 605}, "key_rotation_seconds must be at least key_publish_ahead_seconds and"),
+    ({"signing_algorithm": "Ed25519"}, "signing_algorithm"),
     ({"issuer_url": "https://login.app.env0.com/"}, "issuer_url is outside public_url: set foreign_issuer"),
     (
         {"public_url": "https://id.example.com", "issuer_url": "https://id.example.com.evil.example/"},

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from runpass.server.issuer.claims import supported
 from runpass.server.issuer.ring import KeyRing
 
-MAX_AGE_SECONDS = 300
-
 
 @dataclass(frozen=True, slots=True)
 class Document:

@@ -1,79 +1,98 @@
-"""Signing keys: made here, never imported. RS256 with 2048 bits, which every relying party takes."""
+"""Signing keys and their life: made here, never imported, published before they sign, kept until nothing needs them.
 
-import base64
-import hashlib
-import json
+upcoming ──► active ──► retiring ──► gone
+published    signs      published    not published, its private half destroyed
+"""
+
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from runpass.server.issuer import algorithms
+from runpass.server.issuer.algorithms import Algorithm, PrivateKey, generate, public_jwk
 
-RS256: Final = "RS256"
-RSA_BITS: Final = 2048
+IssuerScope = UUID | None
+"""Whose keys: None is the issuer that all organizations share, an id is the issuer of that organization alone."""
+
+SHARED: Final[IssuerScope] = None
+
+LONGEST_TOKEN: Final = timedelta(days=1)
+"""What `token_lifetime_seconds` may say at most."""
 
 
 class KeyState(StrEnum):
-    """Where a key is in its life. More states come with rotation."""
+    """Where a key is in its life. It never goes back."""
 
+    UPCOMING = "upcoming"
     ACTIVE = "active"
+    RETIRING = "retiring"
+    GONE = "gone"
 
 
-@dataclass(frozen=True, slots=True)
-class SigningKey:
-    """A key with its private half in memory. Its `repr` shows neither half."""
+PUBLISHED: Final = (KeyState.UPCOMING, KeyState.ACTIVE, KeyState.RETIRING)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRecord:
+    """All that is known of a key but its private half."""
 
     kid: str
     algorithm: str
     state: KeyState
     created_at: datetime
     public_jwk: dict[str, str] = field(repr=False)
-    private_key: rsa.RSAPrivateKey = field(repr=False)
+    issuer: IssuerScope = SHARED
+    published_at: datetime | None = None
+    """When a server first saw it committed: later than `created_at`, never earlier than anybody could fetch it."""
+    activated_at: datetime | None = None
+    retired_at: datetime | None = None
+    gone_at: datetime | None = None
+    last_token_expires_at: datetime | None = None
+    """The latest `exp` that it may have signed, known once it is retired."""
+    longest_token: timedelta = LONGEST_TOKEN
+    """No token that it signs lives longer. Raised before a server signs with a longer lifetime, never lowered."""
+    rotation_wanted_at: datetime | None = None
+    """When an operator asked for the successor of this active key, ahead of the schedule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningKey(KeyRecord):
+    """A key with its private half in memory. Its `repr` shows neither half."""
+
+    private_key: PrivateKey = field(repr=False)
 
     def sign(self, signing_input: bytes) -> bytes:
-        """Give the JWS signature (RFC 7518, section 3.3: RSASSA-PKCS1-v1_5 with SHA-256)."""
-        return self.private_key.sign(signing_input, padding.PKCS1v15(), hashes.SHA256())
+        """Give the JWS signature."""
+        return algorithms.sign(self.private_key, signing_input)
 
     def private_der(self) -> bytes:
         """Give the private key as PKCS#8 DER. SECURITY: only for encryption at rest."""
-        return self.private_key.private_bytes(
-            serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return algorithms.private_der(self.private_key)
 
 
-def new_key(now: datetime) -> SigningKey:
-    """Give a fresh active key. Its `kid` is the RFC 7638 thumbprint, so no two keys can ever share one."""
-    private_key = rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)
+def new_key(
+    now: datetime,
+    algorithm: Algorithm = Algorithm.RS256,
+    *,
+    issuer: IssuerScope = SHARED,
+    state: KeyState = KeyState.ACTIVE,
+    longest_token: timedelta = LONGEST_TOKEN,
+) -> SigningKey:
+    """Give a fresh key. Its `kid` is the RFC 7638 thumbprint, so no two keys can ever share one."""
+    private_key = generate(algorithm)
     jwk = public_jwk(private_key.public_key())
-    return SigningKey(jwk["kid"], RS256, KeyState.ACTIVE, now, jwk, private_key)
-
-
-def load_private(der: bytes) -> rsa.RSAPrivateKey:
-    """Give the private key from PKCS#8 DER."""
-    key = serialization.load_der_private_key(der, password=None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("a stored signing key is not an RSA key")
-    return key
-
-
-def public_jwk(key: rsa.RSAPublicKey) -> dict[str, str]:
-    """Give the public JWK (RFC 7517; RFC 7518, section 6.3.1) with `kid`, `use` and `alg`."""
-    numbers = key.public_numbers()
-    required = {"e": _integer(numbers.e), "kty": "RSA", "n": _integer(numbers.n)}
-    return {**required, "kid": _thumbprint(required), "use": "sig", "alg": RS256}
-
-
-def base64url(data: bytes) -> str:
-    """Give base64url without padding (RFC 7515, section 2)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _integer(value: int) -> str:
-    return base64url(value.to_bytes((value.bit_length() + 7) // 8, "big"))
-
-
-def _thumbprint(required: dict[str, str]) -> str:
-    canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
-    return base64url(hashlib.sha256(canonical).digest())
+    signs_at_once = now if state is KeyState.ACTIVE else None
+    return SigningKey(
+        kid=jwk["kid"],
+        algorithm=jwk["alg"],
+        state=state,
+        created_at=now,
+        public_jwk=jwk,
+        issuer=issuer,
+        published_at=signs_at_once,
+        activated_at=signs_at_once,
+        longest_token=longest_token,
+        private_key=private_key,
+    )

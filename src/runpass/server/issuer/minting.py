@@ -10,9 +10,9 @@ from uuid import UUID, uuid4
 from runpass.clock import Clock, unix_seconds
 from runpass.protocol import sweeper
 from runpass.secret import Secret
+from runpass.server.issuer.algorithms import base64url
 from runpass.server.issuer.claims import WorkloadClaims
-from runpass.server.issuer.keys import base64url
-from runpass.server.issuer.ring import KeyRing
+from runpass.server.issuer.ring import RingSource
 
 EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
@@ -31,7 +31,7 @@ class Minted:
 class Minter:
     """Signs workload identity tokens with the ring's active key."""
 
-    def __init__(self, ring: KeyRing, issuer_url: str, clock: Clock) -> None:
+    def __init__(self, ring: RingSource, issuer_url: str, clock: Clock) -> None:
         self.ring = ring
         self._issuer_url = issuer_url
         self._clock = clock
@@ -65,7 +65,7 @@ class Minter:
 
     def _sign(self, claims: Mapping[str, str], subject: str, audience: str, valid: tuple[datetime, datetime]) -> Minted:
         key = self.ring.signing
-        issued, expires = valid
+        issued, expires = valid[0], min(valid[1], valid[0] + key.longest_token)  # what the key is kept for
         jti = str(uuid4())
         payload = {
             "iss": self._issuer_url,

@@ -1,27 +1,32 @@
-"""The key ring: the signing keys of this process, loaded once and kept in memory."""
+"""The key ring: the keys that one issuer publishes at one moment, and the one that signs. Replaced, never changed."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from runpass.clock import Clock
-from runpass.errors import Conflict, Unavailable
-from runpass.server.audit import AuditEvent, record
-from runpass.server.db.encryption import Cipher
-from runpass.server.db.engine import Database
-from runpass.server.issuer import store
-from runpass.server.issuer.keys import KeyState, SigningKey, new_key
+from runpass.errors import Unavailable
+from runpass.server.issuer.keys import KeyRecord, KeyState, SigningKey
 
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """All keys that are published, and the one that signs."""
+    """All keys that are published, and the one that signs, which alone has its private half here.
 
-    keys: tuple[SigningKey, ...]
+    `withheld` are keys that are stored as published ones and are not fit for it: nobody gets to see them.
+    """
+
+    keys: tuple[KeyRecord, ...]
+    withheld: tuple[KeyRecord, ...] = ()
+
+    @property
+    def current(self) -> "KeyRing":
+        """Give itself: a ring is a source of rings that never changes."""
+        return self
 
     @property
     def signing(self) -> SigningKey:
         """Give the key that signs. Raises `Unavailable` when there is none: then there is no token."""
         for key in self.keys:
-            if key.state is KeyState.ACTIVE:
+            if key.state is KeyState.ACTIVE and isinstance(key, SigningKey):
                 return key
         raise Unavailable("there is no active signing key")
 
@@ -30,21 +35,15 @@ class KeyRing:
         return {"keys": [key.public_jwk for key in self.keys]}
 
 
-def open_ring(database: Database, cipher: Cipher, clock: Clock) -> KeyRing:
-    """Give the key ring; the first start of all makes the first key.
+class RingSource(Protocol):
+    """Where the ring of one issuer comes from, as it is at the moment of asking."""
 
-    The key is generated outside the transaction, and another server may have been faster: then its key is used.
-    """
-    with database.read() as tx:
-        keys = store.load_keys(tx, cipher)
-    if keys:
-        return KeyRing(keys)
-    key = new_key(clock.now())
-    try:
-        with database.write() as tx:
-            store.insert_key(tx, cipher, key)
-            record(tx, AuditEvent(key.created_at, "system", "signing_key.created", "signing_key", key.kid))
-    except Conflict:
-        pass
-    with database.read() as tx:
-        return KeyRing(store.load_keys(tx, cipher))
+    @property
+    def current(self) -> KeyRing:
+        """Give the ring to publish. Raises `Unavailable` when it may not be right any more."""
+        ...
+
+    @property
+    def signing(self) -> SigningKey:
+        """Give the key to sign with. Raises `Unavailable` when there is none, or it may not be right any more."""
+        ...

@@ -1,0 +1,150 @@
+"""`runpass keys`: the shared issuer's signing keys. They are the operator's: it works on the server's machine."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from runpass.cli.on_the_server import operator, server_database
+from runpass.cli.options import AsJson, SettingsFile
+from runpass.cli.output import print_json, print_rows, say
+from runpass.cli.programs import DatabaseUrl, DataDir
+from runpass.clock import SYSTEM_CLOCK
+from runpass.errors import Conflict
+
+if TYPE_CHECKING:
+    from runpass.server.issuer.keys import KeyRecord
+
+app = typer.Typer(help="List, rotate, remove and export the shared issuer's signing keys, where the database is.")
+Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's id, as `runpass keys list` prints it.")]
+_COLUMNS = {
+    "Key id": "keyId",
+    "State": "state",
+    "Algorithm": "algorithm",
+    "Published": "publishedAt",
+    "Signs from": "activatedAt",
+    "Signed until": "retiredAt",
+    "Last token expires": "lastTokenExpiresAt",
+    "Gone": "goneAt",
+    "Rotation wanted": "rotationWantedAt",
+}
+
+
+@app.command("list")
+def list_(
+    *,
+    with_gone: Annotated[bool, typer.Option("--all", help="Also the keys that are gone.")] = False,
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the keys and where each is in its life. The server may be running."""
+    from runpass.server.issuer.keys import SHARED
+    from runpass.server.issuer.store import list_records
+
+    with server_database(settings, data_dir, database_url) as database, database.read() as tx:
+        found = [_shown(key) for key in list_records(tx, SHARED, with_gone=with_gone)]
+    if as_json:
+        print_json(found)
+    else:
+        print_rows(found, _COLUMNS)
+
+
+@app.command()
+def rotate(
+    *,
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the server for the next key ahead of the schedule.
+
+    A running server publishes it at once and signs with it after `key_publish_ahead_seconds`. Asking twice is asking
+    once. For a key that has leaked this is not enough: it stays published until its last token has expired.
+    """
+    from runpass.server.issuer.key_life import want_rotation
+    from runpass.server.issuer.keys import SHARED
+
+    with server_database(settings, data_dir, database_url) as database:
+        active = want_rotation(database, SYSTEM_CLOCK, SHARED, operator())
+    if as_json:
+        print_json(_shown(active))
+    else:
+        typer.echo(f"the successor of {active.kid} is wanted")
+        say("A running server publishes it within a second; `runpass keys list` shows when it signs.")
+
+
+@app.command()
+def retire(
+    kid: Kid,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Also while tokens that it signed are valid.")] = False,
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Remove an upcoming or a retiring key ahead of its time: no longer published, its private half destroyed.
+
+    Runs that hold a token which a retiring key signed can then not log in any more. A Vault that has fetched the key
+    goes on trusting it until something makes it fetch again.
+    """
+    from runpass.server.issuer.key_life import removable, remove_early
+
+    with server_database(settings, data_dir, database_url) as database:
+        with database.read() as tx:
+            key = removable(tx, kid)
+        needed = key.last_token_expires_at
+        if needed is not None and needed > SYSTEM_CLOCK.now() and not yes:
+            raise Conflict(
+                f"tokens that this key signed are valid until {_moment(needed)}: they would be refused",
+                hint="wait until then, or add --yes",
+            )
+        removed = remove_early(database, SYSTEM_CLOCK, kid, operator())
+    typer.echo(f"{removed.kid} is gone")
+    say("Servers stop publishing it within a second. A Vault that has fetched it trusts it until it fetches again.")
+
+
+@app.command("export-public")
+def export_public(
+    *,
+    pem: Annotated[bool, typer.Option("--pem", help="Print PEM, for `jwt_validation_pubkeys`.")] = False,
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+) -> None:
+    """Print the public halves of all keys that are published, upcoming ones included: a JWK Set, or PEM."""
+    from runpass.server.issuer.keys import SHARED
+    from runpass.server.issuer.publishable import public_pem, publishable
+    from runpass.server.issuer.store import list_records
+
+    with server_database(settings, data_dir, database_url) as database, database.read() as tx:
+        keys = list_records(tx, SHARED)
+    for key in keys:
+        if not publishable(key.public_jwk):
+            say(f"{key.kid} is left out: no relying party could be sure to read it")
+    published = [key.public_jwk for key in keys if publishable(key.public_jwk)]
+    if pem:
+        typer.echo("".join(public_pem(jwk) for jwk in published), nl=False)
+    else:
+        print_json({"keys": published})
+
+
+def _shown(key: "KeyRecord") -> dict[str, Any]:
+    return {
+        "keyId": key.kid,
+        "state": key.state.value,
+        "algorithm": key.algorithm,
+        "createdAt": _moment(key.created_at),
+        "publishedAt": _moment(key.published_at),
+        "activatedAt": _moment(key.activated_at),
+        "retiredAt": _moment(key.retired_at),
+        "lastTokenExpiresAt": _moment(key.last_token_expires_at),
+        "goneAt": _moment(key.gone_at),
+        "rotationWantedAt": _moment(key.rotation_wanted_at),
+    }
+
+
+def _moment(value: datetime | None) -> str | None:
+    return None if value is None else value.astimezone(UTC).isoformat(timespec="seconds")

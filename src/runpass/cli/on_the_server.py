@@ -1,0 +1,44 @@
+"""Commands of the operator, straight in the server's database: whoever can run them has the machine anyway."""
+
+import os
+import pwd
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from runpass.cli.programs import without_password
+from runpass.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from runpass.server.db.engine import Database
+
+
+@contextmanager
+def server_database(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "Iterator[Database]":
+    """Give the server's database, which is there already and has this version's schema."""
+    from runpass.server.db.engine import open_database
+    from runpass.server.db.migrate import current, head
+    from runpass.server.settings import load_settings
+
+    loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+    file = Path(loaded.database_url.removeprefix("sqlite:///"))
+    if loaded.database_url.startswith("sqlite:///") and not file.exists():
+        raise ConfigurationError(f"there is no database at {file}", hint="name the server's --data-dir or --settings")
+    database = open_database(loaded.database_url)
+    try:
+        now = current(database)
+        if now != head():
+            message = f"the database is at revision {now or 'none'}, this version needs {head()}"
+            raise ConfigurationError(message, hint="run: runpass migrate")
+        yield database
+    finally:
+        database.close()
+
+
+def operator() -> str:
+    """Give the name of whoever runs this command; the machine's administrator decides who that may be."""
+    try:
+        return f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"operator:{os.getuid()}"

@@ -1,0 +1,127 @@
+"""Carrying out what `rotation` decides, and what an operator asks for, in the database: one transaction each time."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from runpass.clock import Clock
+from runpass.errors import Conflict, NotFound
+from runpass.server.audit import AuditEvent, record
+from runpass.server.db.encryption import Cipher
+from runpass.server.db.engine import Database, Transaction
+from runpass.server.issuer import store
+from runpass.server.issuer.keys import IssuerScope, KeyRecord, KeyState, SigningKey, new_key
+from runpass.server.issuer.rotation import NOTHING, Policy, carried_out, decide, gone
+
+_log = structlog.get_logger(__name__)
+_SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyLife:
+    """Moves keys on in their life. Any number of servers may do it at the same time."""
+
+    database: Database
+    cipher: Cipher
+    clock: Clock
+    policy: Policy
+
+    def move_on(self, issuer: IssuerScope) -> bool:
+        """Do what is to be done with the keys of one issuer at this moment; whether that was anything.
+
+        A key is made outside of the transaction, because that takes long; one that somebody else was faster to make is
+        thrown away unseen.
+        """
+        with self.database.read() as tx:
+            wanted = decide(store.list_records(tx, issuer), self.clock.now(), self.policy)
+        if wanted == NOTHING:
+            return False
+        made = None if wanted.make is None else self._made(issuer, wanted.make)
+        with self.database.write() as tx:
+            self._carry_out(tx, issuer, made)
+        return True
+
+    def _made(self, issuer: IssuerScope, state: KeyState) -> SigningKey:
+        policy = self.policy
+        return new_key(
+            self.clock.now(), policy.algorithm, issuer=issuer, state=state, longest_token=policy.longest_token
+        )
+
+    def _carry_out(self, tx: Transaction, issuer: IssuerScope, made: SigningKey | None) -> None:
+        change = store.next_change(tx)
+        stored = store.list_sealed(tx, issuer)
+        now = self.clock.now()
+        keys = [key for key, _ in stored]
+        actions = decide(keys, now, self.policy)
+        for key, sealed in stored:
+            if key.kid == actions.activate:
+                store.open_key(self.cipher, key, sealed)  # one that does not open never takes over
+        for before, after in carried_out(keys, actions, now, self.policy):
+            store.change_key(tx, after, change)
+            action = _what_happened(before, after)
+            record(tx, _event(after, action, _SYSTEM, now))
+            _log.info("signing_key.changed", kid=after.kid, what=action)
+        if made is not None and made.state is actions.make:
+            store.insert_key(tx, self.cipher, made)
+            record(tx, _event(made, "created", _SYSTEM, made.created_at))
+
+
+def want_rotation(database: Database, clock: Clock, issuer: IssuerScope, actor: str) -> KeyRecord:
+    """Ask for the successor of the active key ahead of the schedule; give the active key. A server makes it.
+
+    Raises `Conflict` when there is no active key. Asking twice is asking once.
+    """
+    with database.write() as tx:
+        change = store.next_change(tx)
+        active = next((key for key in store.list_records(tx, issuer) if key.state is KeyState.ACTIVE), None)
+        if active is None:
+            raise Conflict("there is no active signing key", hint="start the server: it makes one")
+        if active.rotation_wanted_at is not None:
+            return active
+        now = clock.now()
+        wanted = replace(active, rotation_wanted_at=now)
+        store.change_key(tx, wanted, change)
+        record(tx, _event(active, "rotation_wanted", actor, now))
+    return wanted
+
+
+def remove_early(database: Database, clock: Clock, kid: str, actor: str) -> KeyRecord:
+    """Make a key gone before its time: published no more, its private half destroyed; give it as it is then.
+
+    Raises `NotFound`, or `Conflict` for the key that signs and for one that is gone.
+    """
+    with database.write() as tx:
+        change = store.next_change(tx)
+        key = removable(tx, kid)
+        after = gone(key, clock.now())
+        store.change_key(tx, after, change)
+        record(tx, _event(after, "removed_early", actor, clock.now()))
+    return after
+
+
+def removable(tx: Transaction, kid: str) -> KeyRecord:
+    """Give a key that may be removed ahead of its time. Raises what `remove_early` raises."""
+    key = store.get_record(tx, kid)
+    if key is None:
+        raise NotFound("there is no signing key with this id", hint="run: runpass keys list")
+    if key.state is KeyState.ACTIVE:
+        raise Conflict("this is the key that signs", hint="run: runpass keys rotate")
+    if key.state is KeyState.GONE:
+        raise Conflict("this key is gone already")
+    return key
+
+
+def _what_happened(before: KeyRecord, after: KeyRecord) -> str:
+    if after.state is not before.state:
+        return {
+            KeyState.ACTIVE: "activated",
+            KeyState.RETIRING: "retired",
+            KeyState.GONE: "destroyed",
+            KeyState.UPCOMING: "created",
+        }[after.state]
+    return "published" if after.published_at != before.published_at else "lengthened"
+
+
+def _event(key: KeyRecord, action: str, actor: str, at: datetime) -> AuditEvent:
+    return AuditEvent(at, actor, f"signing_key.{action}", "signing_key", key.kid, key.issuer)
