@@ -15,7 +15,8 @@ from surface_scene import Things, bearer
 def asks(things: Things) -> list[Ask]:
     """Give a valid request for every route: an admin, or the right runner, gets a good answer to each."""
     ids = {name: str(value) for name, value in things.ids.items()}
-    return [*_public(), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
+    # What a job asks for comes first: no run goes on any more after the rest.
+    return [*_public(), _id_token(things, ids), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
 
 
 def _public() -> list[Ask]:
@@ -337,7 +338,6 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
             body={**token, "given": {"accessor": "text", "ttlSeconds": 60, "renewable": True}},
             headers=headers,
         ),
-        Ask("GET /id-token/v1/{lease_id}", lease, {"audience": "sigstore"}, headers=_job(things)),
         Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
         Ask(tasks, headers=bearer(things.runner.key)),
         Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
@@ -350,10 +350,11 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
     ]
 
 
-def _job(things: Things) -> dict[str, str]:
+def _id_token(things: Things, ids: dict[str, str]) -> Ask:
     asks_with = things.lease.id_token_request_token
     assert asks_with is not None
-    return bearer(asks_with)
+    where, audience = {"lease_id": ids["lease"]}, {"audience": "sigstore"}
+    return Ask("GET /id-token/v1/{lease_id}", where, audience, headers=bearer(asks_with))
 
 
 def with_another_id(ask: Ask, own: Mapping[str, UUID], other: Callable[[str], str]) -> Iterator[tuple[str, Ask]]:
