@@ -124,17 +124,17 @@ def test_a_revoked_runner_loses_its_runs_at_once_and_another_one_sweeps(hasty: S
     deployment = begin(hasty, project.id)
     (runner,) = hasty.api.of_organization("/runners")
     pid = hasty.stage.runners[-1].pid
-    os.kill(pid, signal.SIGSTOP)  # so that it cannot clean up itself
-    try:
-        with ExitStack() as stack:
-            start_runner(hasty, stack)
+    with ExitStack() as stack:
+        start_runner(hasty, stack)
+        os.kill(pid, signal.SIGSTOP)  # so that it cannot clean up itself; its lease lives for a moment more
+        try:
             hasty.api.call("DELETE", f"/runners/{runner['id']}")
             ended = hasty.api.call("GET", f"/environments/deployments/{deployment}")
             assert (ended["status"], ended["error"]) == ("INTERNAL_FAILURE", "its runner was revoked")
             wait_until(lambda: hasty.tokens(project.mount) == [], "the token is swept")
             wait_until(lambda: counts(hasty) == (0, 0), "the sweep is reported")
-    finally:
-        os.kill(pid, signal.SIGCONT)
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_login_that_nobody_reported_is_unknown_until_the_first_ttl_has_passed(hasty: Scene):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from runpass.local.openbao import DevOpenBao
 from scene import PASSWORD, Scene
 
 
@@ -40,7 +39,7 @@ def test_secrets_and_tokens_stand_in_no_log_database_or_argument(scene: Scene):
         assert not any(word.startswith(("s.", "eyJ")) for word in words), line
         assert not any(secret in line for secret in secrets[:3]), line
     _nothing_in_files(scene, [PASSWORD, sensitive, "eyJhbGciOi"])
-    _nothing_in_programs(scene.openbao, [PASSWORD, sensitive, "eyJhbGciOi"])
+    _nothing_in_programs([PASSWORD, sensitive, "eyJhbGciOi"])
 
 
 def _nothing_in_files(scene: Scene, secrets: list[str]) -> None:
@@ -53,7 +52,7 @@ def _nothing_in_files(scene: Scene, secrets: list[str]) -> None:
             assert secret.encode() not in content, f"{secret[:4]}… stands in {path.name}"
 
 
-def _nothing_in_programs(openbao: DevOpenBao, secrets: list[str]) -> None:
+def _nothing_in_programs(secrets: list[str]) -> None:
     searched = 0
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -61,7 +60,9 @@ def _nothing_in_programs(openbao: DevOpenBao, secrets: list[str]) -> None:
             surroundings = (process / "environ").read_bytes()
         except OSError:
             continue
-        if b"runpass" in command and b"pytest" not in command:
+        # A job's own processes may hold what the job was given; other tests run some at the same time.
+        is_job = b"/scripts/" in command or b"ENV0_ROOT_DIR=" in surroundings
+        if b"runpass" in command and b"pytest" not in command and not is_job:
             searched += 1
             assert not any(secret.encode() in command + surroundings for secret in secrets), command
     assert searched >= 3
