@@ -138,6 +138,10 @@ def furnish(world: World, name: str, canary: str) -> Things:
     running = tenant.queue(busy)
     lease = take(world.rules, runner.runner)
     assert lease is not None
+    with world.database.write() as tx:  # on a slow machine, the keeper would else end the run among the requests
+        lease_store.extend_lease(
+            tx, RunLeaseId(lease.lease_id), world.clock.now() + timedelta(days=1), world.clock.now()
+        )
     queued = tenant.queue(environment, DeployRequest())
     held = _lease(tenant, lease)
     left_behind = _left_behind(tenant, held, assigned, runner.runner, task_secret)
