@@ -100,7 +100,7 @@ class Scene:
             found = []
             listed = operator.list("auth/token/accessors", accept={404})  # 404: there are none at all
             for accessor in listed.data.get("keys", []):
-                answer = operator.write("auth/token/lookup-accessor", {"accessor": accessor}, accept={403, 404})
+                answer = operator.write("auth/token/lookup-accessor", {"accessor": accessor}, accept={400, 403, 404})
                 data = answer.body.get("data")
                 if data and data["path"] == f"auth/{mount}/login":
                     found.append(data)
