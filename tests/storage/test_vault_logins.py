@@ -22,6 +22,7 @@ from runpass.secret import Secret
 from runpass.server.credentials.store import delete_assignment, delete_credential, record_role
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.vault_logins import identity_tokens, vault_logins
+from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import LEEWAY, settle_once
 from runpass.server.deployments.outstanding import Outstanding, outstanding
@@ -47,7 +48,9 @@ class Run:
     def __init__(self, world: World, tenant: Tenant, isolation: Isolation = Isolation.UID, **value: Any) -> None:
         self.world, self.tenant = world, tenant
         minter = Minter(KeyRing((new_key(world.clock.now()),)), ISSUER, world.clock)
-        self.passport = Passport(world.rules, minter, audience=ISSUER[:-1], lifetime=timedelta(minutes=5))
+        self.passport = Passport(
+            world.rules, minter, own=OwnAudiences(ISSUER[:-1], (ISSUER,)), lifetime=timedelta(minutes=5)
+        )
         parts = (world.database, world.cipher, world.clock)
         self.rules = TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
         self.project, environment = tenant.somewhere_to_deploy()
@@ -193,7 +196,7 @@ def test_the_token_of_a_lost_run_is_swept_by_another_runner_of_the_pool(run: Run
     assert run.sweep() is None
     run.lose()
     assert run.counts() == (1, 0, 0)
-    other = run.tenant.runner()
+    other, of_the_same_pool = run.tenant.runner(), run.tenant.runner()
     assert run.sweep(run.tenant.runner(pool="other")) is None
     assert take_sweep(run.rules, world.tenant("stranger").runner()) is None
     task = run.sweep(other)
@@ -210,9 +213,9 @@ def test_the_token_of_a_lost_run_is_swept_by_another_runner_of_the_pool(run: Run
     assert run.sweep(other) is None
     with pytest.raises(StaleLease):
         finish_sweep(run.rules, other, login, Secret("rpt_wrong"), SweepReport(result=SweepResult.REVOKED))
-    stranger = world.tenant("other").runner()
-    with pytest.raises(StaleLease):
-        run.swept(task, SweepResult.REVOKED, stranger)
+    for somebody_else in (world.tenant("other").runner(), of_the_same_pool):
+        with pytest.raises(StaleLease):
+            run.swept(task, SweepResult.REVOKED, somebody_else)
     run.swept(task, SweepResult.REVOKED, other)
     assert run.counts() == (0, 0, 0)
     with pytest.raises(StaleLease):
