@@ -84,7 +84,7 @@ class Play:
 
     def start_runner(self, name: str) -> None:
         """Start a runner, or the same one again, that reaches the server through the proxy."""
-        seen = self.stage.settings.model_copy(update={"listen_port": self.proxies["server"].port})
+        seen = self.stage.settings.model_copy(update={"public_url": f"http://127.0.0.1:{self.proxies['server'].port}"})
         self.programs[name] = replace(self.stage, settings=seen).start_runner(
             self.stack, self.scene.api, name, capacity=3
         )

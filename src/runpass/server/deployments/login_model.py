@@ -17,6 +17,7 @@ from runpass.ids import (
     PoolId,
     ProjectId,
     RunLeaseId,
+    RunnerId,
     VaultLoginId,
 )
 from runpass.protocol.sweeps import SweepResult
@@ -84,6 +85,8 @@ class StoredLogin:
     """When somebody may try to sweep it (again)."""
     sweeps: int = 0
     sweep_secret_sha256: bytes | None = None
+    sweep_runner_id: RunnerId | None = None
+    """Who has been given the task; nobody else may answer it."""
     swept: SweepResult | None = None
     swept_at: datetime | None = None
     sweep_said: str | None = None

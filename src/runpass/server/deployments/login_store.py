@@ -196,6 +196,7 @@ def _login(row: Row[Any]) -> StoredLogin:
         sweep_after=row.sweep_after,
         sweeps=row.sweeps,
         sweep_secret_sha256=row.sweep_secret_sha256,
+        sweep_runner_id=None if row.sweep_runner_id is None else RunnerId(row.sweep_runner_id),
         swept=None if row.swept is None else SweepResult(row.swept),
         swept_at=row.swept_at,
         sweep_said=row.sweep_said,

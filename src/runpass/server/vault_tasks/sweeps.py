@@ -87,7 +87,7 @@ def finish_sweep(rules: TestRules, runner: Runner, login_id: VaultLoginId, secre
     now = rules.clock.now()
     with rules.database.write() as tx:
         login = login_store.get_login(tx, runner.organization_id, login_id)
-        if login is None or not _is_held(login, secret, now):
+        if login is None or not _is_held(login, runner, secret, now):
             raise StaleLease("this task is not held by the caller, or no longer")
         _keep(tx, login, report, now)
         if report.result is not SweepResult.FAILED:
@@ -103,10 +103,11 @@ def finish_sweep(rules: TestRules, runner: Runner, login_id: VaultLoginId, secre
         )
 
 
-def _is_held(login: StoredLogin, secret: Secret, now: datetime) -> bool:
-    """Whether this secret was given out for the task, and nobody else may have got the task since."""
+def _is_held(login: StoredLogin, runner: Runner, secret: Secret, now: datetime) -> bool:
+    """Whether this runner was given this secret for the task, and nobody else may have got the task since."""
     kept, until = login.sweep_secret_sha256, login.sweep_after
-    return kept is not None and matches(secret, kept) and until is not None and until > now
+    is_theirs = kept is not None and matches(secret, kept) and login.sweep_runner_id == runner.id
+    return is_theirs and until is not None and until > now
 
 
 def _keep(tx: Transaction, login: StoredLogin, report: SweepReport, now: datetime) -> None:
