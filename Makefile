@@ -54,8 +54,8 @@ check: lint types imports unit ## all that must be clean before a commit
 bench: $(STAMP) ## measure: a table and bench/results.json
 	$(BIN)/python -m bench
 
-chaos: $(STAMP) ## ten minutes of rotations, crashes and logins on a real OpenBao and PostgreSQL
-	CHAOS_SECONDS=600 $(BIN)/python -m pytest tests/chaos -s
+chaos: $(STAMP) ## crashes at length: ten minutes of rotations, 200 deployments under failing parts
+	CHAOS_SECONDS=600 CHAOS_DEPLOYMENTS=200 $(BIN)/python -m pytest tests/chaos -s
 
 fuzz: $(STAMP) ## property tests, logins against OpenBao, and schemathesis at length
 	$(BIN)/python -m pytest tests/unit tests/vault/explain tests/vault/setup/test_declarations.py tests/system/test_schemathesis.py -n 2 --hypothesis-profile=fuzz --timeout=7200

@@ -190,6 +190,13 @@ def test_parameters_never_overwrite_a_secret(vault_root, kv_mount, kv1_mount):
     assert vault_root.read(f"{kv1_mount}/app").data == {"password": "kept"}
 
 
+@pytest.mark.parametrize("path", ["auth/token/create", "sys/policies/acl/x", "cubbyhole/x", "identity/entity"])
+def test_parameters_never_reach_the_vault_itself(vault_root, path):
+    with pytest.raises(SecretsUnavailable) as caught:
+        read_secrets(vault_root, [SecretReference(path, "x", parameters=(("a", "b"),))])
+    assert set(reasons(caught.value).values()) == {SecretUnusable}
+
+
 def test_a_whole_secret_is_its_json(vault_root, kv_mount):
     vault_root.write(f"{kv_mount}/data/app", {"data": {"user": "u", "port": 5432}})
     reference = SecretReference(f"{kv_mount}/app", "*")

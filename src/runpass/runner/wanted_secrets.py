@@ -25,8 +25,8 @@ from runpass.vault.references import (
     substitute,
 )
 
-MAX_FILE_BYTES: Final = 1024 * 1024
-"""Of one secret in a file: what a KV engine holds at the most."""
+MAX_FILE_BYTES: Final = 512 * 1024
+"""Of all secrets in files together: to hide 1 MiB in all its spellings takes hundreds of megabytes and seconds."""
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Z0-9]+")
 
 
@@ -183,8 +183,11 @@ def _json(value: object) -> str:
 
 
 def _unfit_files(files: Mapping[str, Secret]) -> list[str | None]:
-    large = sorted(name for name, value in files.items() if len(value.reveal().encode()) > MAX_FILE_BYTES)
-    return [f"These secrets are larger than the 1 MiB of a file: {', '.join(large)}." if large else None]
+    sizes = {name: len(value.reveal().encode()) for name, value in files.items()}
+    if sum(sizes.values()) <= MAX_FILE_BYTES:
+        return []
+    largest = sorted(sizes, key=lambda name: sizes[name], reverse=True)[: environment.SHOWN]
+    return [f"The secrets in files are larger than 512 KiB together; the largest are {', '.join(largest)}."]
 
 
 def leaves_of(wanted: Iterable[Wanted], values: Mapping[SecretReference, Secret]) -> dict[str, Secret]:

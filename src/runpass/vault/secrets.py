@@ -36,6 +36,7 @@ from runpass.vault.trial import read_by_trial
 __all__ = ["SecretReference", "SecretsEngine", "find_references", "read_secrets", "substitute"]
 
 Parameters = tuple[tuple[str, str], ...]
+_OWN: Final = frozenset({"auth", "cubbyhole", "identity", "sys"})
 ROUND_SECONDS: Final = 60.0
 """For all secrets of one round: a Vault that is slow with each of many must not hold a thread for their sum."""
 
@@ -197,8 +198,13 @@ def _content(answer: VaultAnswer, mount: SecretsEngine, place: Place) -> Mapping
 def _write(client: VaultClient, mount: SecretsEngine, path: str, parameters: Parameters) -> Mapping[str, Any]:
     """Ask an engine for something made with these parameters.
 
-    SECURITY: never a KV engine: a reference would overwrite what it was meant to read.
+    SECURITY: never a KV engine, whose secret a reference would overwrite, and never what rules the Vault itself.
     """
+    if path.partition("/")[0] in _OWN:
+        raise SecretUnusable(
+            f"{visible(path, 255)} is a part of the Vault itself, which no reference writes to",
+            hint="Parameters are for secrets engines, such as pki/issue/<role>.",
+        )
     if mount.is_kv:
         raise SecretUnusable(
             f"{visible(mount.path, 255)}/ is a KV engine, which takes no parameters",

@@ -37,7 +37,7 @@ from runpass.server.tenancy.store import get_organization
 from runpass.server.vault_tasks.connection_tests import TestRules
 
 _log = structlog.get_logger(__name__)
-TAKES: Final = timedelta(minutes=1)
+TAKES: Final = timedelta(seconds=20)
 """How long a runner may take for a sweep; then it is given out again."""
 FIRST_PAUSE: Final = timedelta(seconds=2)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
