@@ -85,7 +85,7 @@ def test_no_token_lives_longer_than_its_key_is_kept_for():
     assert minted.expires_at == NOW.replace(microsecond=0) + timedelta(minutes=1)
 
 
-@pytest.mark.parametrize("key", KEYS.values(), ids=str)
+@pytest.mark.parametrize("key", KEYS.values(), ids=[algorithm.value for algorithm in KEYS])
 def test_our_own_keys_are_publishable(key: SigningKey):
     assert publishable(key.public_jwk)
     assert public_pem(key.public_jwk).startswith("-----BEGIN PUBLIC KEY-----\n")
