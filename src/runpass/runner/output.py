@@ -6,6 +6,7 @@ import os
 from typing import Final, Self
 
 from runpass.protocol.reports import MAX_MESSAGE, LogLevel
+from runpass.runner.announced import Announced, may_announce
 from runpass.runner.masking import Mask
 from runpass.runner.reporter import Reporter
 from runpass.terminal_text import open_end, pieces, shown
@@ -51,7 +52,12 @@ class Lines:
         return lines
 
     def take_partial(self) -> list[str]:
-        """Give of the line that has begun what no later byte can change; nothing if there is none."""
+        """Give of the line that has begun what no later byte can change; nothing if there is none.
+
+        A line that may announce a secret is not taken before its end.
+        """
+        if not self._goes_on and may_announce(self._partial):
+            return []
         end = len(self._partial) - open_end(self._partial)
         partial, self._partial = self._partial[:end], self._partial[end:]
         self._goes_on = self._goes_on or bool(partial)
@@ -76,7 +82,7 @@ class Lines:
 
 async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, step: str, level: LogLevel) -> None:
     """Carry one stream to the reporter until it ends. A reporter that is behind makes the command wait."""
-    masker, lines = mask.masker(), Lines()
+    masker, lines, announced = mask.masker(), Lines(), Announced(mask)
     chunk: bytes | None = None
     while chunk != b"":
         chunk = await _read(reader, PARTIAL_SECONDS if lines.has_partial else None)
@@ -88,7 +94,7 @@ async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, ste
         for name in sorted(masker.take_seen()):
             await reporter.leak(step, mask.text(name))  # before the lines: the last one of a step stays the last one
         for line in ready:
-            await reporter.log(step, level, line)
+            await reporter.log(step, level, announced.hide(line))
 
 
 async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:

@@ -1,0 +1,42 @@
+"""Secrets that a job announces in its output, in the words of GitHub's tools: `::add-mask::<value>`.
+
+`@actions/core` prints every identity token that it gets so, and counts on the runner to take the line away. The runner
+knows nothing of such a token otherwise: the job asked the server for it.
+"""
+
+from typing import Final
+
+from runpass.runner.masking import Mask
+from runpass.secret import Secret
+
+COMMAND: Final = "::add-mask::"
+HIDDEN: Final = f"{COMMAND}***"
+MOST: Final = 20
+"""Values of one stream that are masked later too. Each costs time of all runs; the line itself is always taken away."""
+LONGEST: Final = 4_096
+
+
+class Announced:
+    """What one stream has announced."""
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._left = MOST
+
+    def hide(self, line: str) -> str:
+        """Give the line as it may be shown; what it announces is masked from now on."""
+        plain = line.lstrip()
+        if not plain.startswith(COMMAND):
+            # What was read together with an announcement was masked without it.
+            return line if self._left == MOST else self._mask.text(line)
+        value = plain.removeprefix(COMMAND)
+        if self._left and len(value) <= LONGEST:
+            self._left -= 1
+            self._mask.add({"a value that the job announced": Secret(value)})
+        return HIDDEN
+
+
+def may_announce(beginning: str) -> bool:
+    """Whether a line that begins so must not be shown before its end has come."""
+    plain = beginning.lstrip()
+    return plain.startswith(COMMAND) or COMMAND.startswith(plain)

@@ -1,0 +1,67 @@
+import asyncio
+
+import pytest
+
+from runpass.protocol.reports import LogLevel
+from runpass.runner.announced import COMMAND, HIDDEN, LONGEST, MOST, Announced, may_announce
+from runpass.runner.masking import Mask
+from runpass.runner.output import PARTIAL_SECONDS, pump
+
+TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
+
+
+class Lines:
+    def __init__(self):
+        self.lines = []
+
+    async def log(self, _step, _level, line):
+        self.lines.append(line)
+
+    async def leak(self, _step, _name):
+        pass
+
+
+def pumped(*pieces, pause=0.0):
+    """Give the lines that come of bytes that are written so."""
+
+    async def run():
+        reader, lines = asyncio.StreamReader(), Lines()
+        pumping = asyncio.create_task(pump(reader, Mask(), lines, "shell:1", LogLevel.INFO))
+        for piece in pieces:
+            reader.feed_data(piece.encode())
+            await asyncio.sleep(pause)
+        reader.feed_eof()
+        await pumping
+        return lines.lines
+
+    return asyncio.run(run())
+
+
+def test_an_announced_secret_is_not_shown_then_or_later():
+    assert pumped("before\n") == ["before"]
+    assert pumped(f"{COMMAND}{TOKEN}\nand then {TOKEN}\n") == [HIDDEN, "and then ***"]
+    assert pumped(f"{COMMAND}{TOKEN}\n", f"and then {TOKEN}\n", pause=0.01) == [HIDDEN, "and then ***"]
+
+
+@pytest.mark.parametrize("cut", [1, 5, len(COMMAND), len(COMMAND) + 9])
+def test_it_is_not_shown_when_its_line_comes_in_pieces(cut):
+    text = f"{COMMAND}{TOKEN}\n"
+    lines = pumped(text[:cut], text[cut:], pause=PARTIAL_SECONDS * 1.5)
+    assert lines == [HIDDEN]
+    assert pumped(text.rstrip()[: cut + 12], pause=PARTIAL_SECONDS * 1.5)[-1] in {HIDDEN, text[: cut + 12]}
+
+
+def test_a_line_that_only_looks_a_little_like_it_is_shown_at_once():
+    assert not may_announce("name? ")
+    assert not may_announce("::group::x")
+    assert may_announce("  ::add")
+
+
+def test_only_so_many_are_masked_later_and_none_is_shown():
+    mask = Mask()
+    announced = Announced(mask)
+    values = [f"secret-number-{number:03}-end" for number in range(MOST + 5)]
+    assert {announced.hide(f"  {COMMAND}{value}") for value in values} == {HIDDEN}
+    assert [mask.text(value) for value in values] == ["***"] * MOST + values[MOST:]
+    assert Announced(mask).hide(COMMAND + "x" * (LONGEST + 1)) == HIDDEN
+    assert mask.text("x" * (LONGEST + 1)) == "x" * (LONGEST + 1)
