@@ -140,3 +140,10 @@ def test_there_is_nothing_where_no_route_is(server: Server, path: str):
     answer = server.client.get(path, headers=basic(server.ours.callers["Admin"]), follow_redirects=False)
     assert answer.status_code == 404
     assert answer.json()["code"] == "not_found"
+
+
+def test_a_look_at_the_door_for_identity_tokens_mints_none(server: Server):
+    ask = next(item for item in asks(server.ours) if "/id-token/" in item.route)
+    path = ask.route.split(" ")[1].format(**ask.path)
+    assert server.client.head(path, headers=ask.headers).status_code == 405
+    assert ask.send(server.client).status_code == 200

@@ -1,5 +1,6 @@
 """Workload identity tokens of a run, asked for and hidden from every log before anybody can use them."""
 
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,8 @@ from runpass.runner.masking import Mask
 from runpass.secret import Secret
 
 TOKEN: Final = "ENV0_OIDC_TOKEN"  # noqa: S105 -- a variable's name
+KEPT: Final = 10
+"""Tokens of one name that stay masked, the newest: each is renewed at half of its life, so the others have ended."""
 VAULT_TOKEN: Final = "ENV0_VAULT_OIDC_TOKEN"  # noqa: S105 -- the same
 _PURPOSES: Final = {TOKEN: ForJob(), VAULT_TOKEN: ForJob(audience_format="v2")}
 
@@ -34,6 +37,7 @@ class Identity:
         self._control_plane = control_plane
         self._lease = lease
         self._mask = mask
+        self._given: dict[str, deque[Secret]] = {}
 
     async def for_job(self) -> dict[str, IdentityToken]:
         """Give the tokens that the commands get, by the names of their variables. They never carry a credential."""
@@ -42,7 +46,12 @@ class Identity:
 
     async def ask(self, name: str) -> IdentityToken:
         """Give a fresh one of the tokens that the commands get."""
-        return await self._ask(_PURPOSES[name], name)
+        answer = await self._ask(_PURPOSES[name], name)
+        given = self._given.setdefault(name, deque())
+        given.append(answer.token)
+        if len(given) > KEPT:
+            self._mask.forget([given.popleft()])
+        return answer
 
     async def for_credential(self, credential_id: UUID) -> LoginIdentity:
         """Give the token for the login of one credential. SECURITY: it stays in the runner."""

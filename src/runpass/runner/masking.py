@@ -66,6 +66,14 @@ class Mask:
         if self._patterns is patterns:  # nothing was added meanwhile
             self._compiled = compiled
 
+    def forget(self, values: Iterable[Secret]) -> None:
+        """Mask these values no longer: each costs time and memory whenever another one is added."""
+        gone = {value: self._known.pop(value) for value in set(values) if value in self._known}
+        if gone:
+            dropped = _forms_of(gone)
+            self._patterns = {form: name for form, name in self._patterns.items() if form not in dropped}
+            self._compiled = None
+
     def _new(self, values: Named) -> dict[Secret, str]:
         named = values.items() if isinstance(values, Mapping) else ((UNNAMED, value) for value in values)
         found: dict[Secret, str] = {}

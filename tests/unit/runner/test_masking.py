@@ -211,3 +211,11 @@ def test_what_becomes_secret_while_a_stream_goes_on_is_masked_in_it():
     assert masker.feed(b"second-") + masker.feed(b"secret\n") == b"***\n"
     mask.close()
     assert masker.feed(b"first-secret second-secret\n") == b"*** ***\n"
+
+
+def test_what_is_forgotten_is_shown_and_the_rest_is_not():
+    mask = Mask()
+    mask.add({"old": Secret("first-token-of-many"), "new": Secret("second-token-of-many")})
+    masker = mask.masker()
+    mask.forget([Secret("first-token-of-many"), Secret("never-known")])
+    assert masker.feed(b"first-token-of-many second-token-of-many\n") == b"first-token-of-many ***\n"

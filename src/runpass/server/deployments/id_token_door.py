@@ -7,6 +7,7 @@ that is good for nothing else; every refusal of it looks the same.
 from uuid import UUID
 
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -30,6 +31,8 @@ class IdTokenDoor:
 
     async def token(self, request: Request) -> Response:
         """Mint a workload identity token for the audience that is asked for; the shared one if none is."""
+        if request.method != "GET":  # Starlette answers HEAD with what is for GET, and that would mint a token
+            raise HTTPException(405)
         lease_id, bearer = _lease_id(request), _bearer(request)
         asked = request.query_params.getlist("audience")
         minted = await run_in_threadpool(self._passport.issue_on_demand, lease_id, bearer, asked)
