@@ -6,11 +6,12 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import httpx2
 import pytest
 
-from programs import Program, clean_environment, run_cli
+from programs import Program, clean_environment, run_cli, running_server, wait_until
 from runpass.cli import exits
 from runpass.local.openbao import free_port
 
@@ -167,3 +168,23 @@ def test_the_openapi_document_has_the_paths_that_clients_write_and_is_stable(run
     assert all(path.startswith("/api/") for path in document["paths"])
     assert "/api/environments/{environment_id}/deployments" in document["paths"]
     assert printed == json.dumps(document, indent=2, sort_keys=True) + "\n"
+
+
+def test_a_killed_server_leaves_no_worker_behind_on_its_port(tmp_path):
+    with running_server(tmp_path) as server:
+        workers = _children_of(server.program.pid)
+        assert workers
+        server.program.send(signal.SIGKILL)  # the program alone, and not its group
+        wait_until(lambda: not any(_lives(pid) for pid in workers), "the workers are gone")
+
+
+def _children_of(pid):
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [child for task in tasks for child in (task / "children").read_text().split()]
+
+
+def _lives(pid):
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False

@@ -1,9 +1,13 @@
 """Serving the application with Granian: worker processes, TLS, an end within seconds."""
 
+import ctypes
+import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from granian import Granian
 from granian.constants import Interfaces
@@ -13,6 +17,8 @@ from runpass.observability.logging import configure
 from runpass.server.app import build_app
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings
+
+_PARENT_DEATH_SIGNAL: Final = 1  # <linux/prctl.h>
 
 
 def serve(settings: ServerSettings) -> None:
@@ -41,5 +47,19 @@ def serve(settings: ServerSettings) -> None:
 
 
 def _load(settings: ServerSettings) -> Callable[..., Any]:
+    _end_with_the_parent()
     configure(settings.log_level)
     return build_app(open_parts(settings))
+
+
+def _end_with_the_parent() -> None:
+    """Have the kernel end this worker when the process that started it is gone, even by SIGKILL.
+
+    A worker that outlived it would keep the port and go on answering beside the server that takes its place.
+    """
+    parent = multiprocessing.parent_process()
+    if sys.platform != "linux" or parent is None:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent.pid:  # it went before the kernel was told
+        os.kill(os.getpid(), signal.SIGKILL)
