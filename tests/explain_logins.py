@@ -105,6 +105,7 @@ HEADERS = {
     "header broken": b'{"alg": RS256}',
     "header cut": b'{"alg": "RS2',
     "header bytes": b"\xc3(",
+    "header number": b'{"alg": "RS256", "x": 1e999}',
 }
 
 
@@ -129,6 +130,9 @@ def _mangled(token: str, how: str) -> str:
         "cut signature": f"{head}.{body}.{signature[:-8]}",
         "no signature": f"{head}.{body}.",
         "garbage": "x",
+        "JSON": json.dumps({"protected": head, "payload": body, "signature": signature}),
+        "JSON of one": json.dumps({"payload": body, "signatures": [{"protected": head, "signature": signature}]}),
+        "JSON without payload": json.dumps({"jwt": token}),
     }.get(how, token)
 
 

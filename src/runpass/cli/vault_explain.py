@@ -45,6 +45,7 @@ def explain(  # noqa: PLR0913 -- one parameter for each option
         role=_object(role, "--role"),
         config=_object(config, "--config"),
         jwks=_object(jwks, "--jwks"),
+        jwks_text="" if str(jwks) == "-" else _text(jwks, "--jwks"),
         token=Secret(_text(token, "--token").strip("\r\n")),
         at=SYSTEM_CLOCK.now().timestamp() if at is None else at,
         server=_server(server),

@@ -1,9 +1,9 @@
 """The checks of what the role asks of the claims, and what comes of them. In the server's order. Pure."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from runpass.vault.explain import templates
 from runpass.vault.explain.claims import Number, Uncomparable, as_list, bound, claim, matches
 from runpass.vault.explain.door import named
 from runpass.vault.explain.facts import Parameters, said, write_role
@@ -12,8 +12,12 @@ from runpass.vault.explain.model import Check, Granted, LoginCase
 
 CLAIMS: Final = "error validating claims: "
 BROKEN_OFF: Final = "the server closes the connection without an answer: a list or a map stands in both lists"
+WRAPPING: Final = "response-wrapping"
 NO_AUDIENCES: Final = "audience claim found in JWT but no audiences bound to the role"
-_TEMPLATED: Final = re.compile(r"\{\{\s*\.(\w+)\s*\}\}")
+_NOT_BINDABLE: Final = (
+    "No value can be bound that matches this: the server compares texts, booleans and whole numbers, of a list its"
+    " texts and booleans, and for globs texts alone."
+)
 _SERVER_ERROR: Final = 500
 
 
@@ -25,9 +29,10 @@ def checks(case: LoginCase, claims: Mapping[str, Any]) -> Iterator[Check]:
     yield from _mappings(case, role, claims)
     yield from _groups(case, role, claims)
     yield from _bound(case, role, claims)
-    yield from _templates(case, role, claims)
+    yield from templates.checks(case, role, claims)
     yield _entity(case, role, claims)
     yield _root(case, role, claims)
+    yield _assignable(case, role, claims)
 
 
 def _audiences_bound(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Check:
@@ -146,41 +151,28 @@ def _not_bound(case: LoginCase, name: str, expected: Any, found: Any, *, globs: 
 
 
 def _bind_fix(case: LoginCase, wanted: Mapping[str, Any], name: str, found: Any) -> str:
-    if found is None:
-        kept = {key: value for key, value in wanted.items() if key != name}
-        return f"The token has no such claim. If the role need not bind it:\n{write_role(case, bound_claims=kept)}"
     if isinstance(found, Mapping):
         return "Bind a value inside it, by JSON pointer: /name/inner."
-    value = int(found) if isinstance(found, Number) else found
-    before, more = (item if isinstance(item, list) else [item] for item in (wanted[name], value))
+    globs = Parameters(case.role or {}).text("bound_claims_type") == "glob"
+    more = [item for item in map(_bindable, _items(found)) if isinstance(item, str) or (item is not None and not globs)]
+    if not more:
+        kept = {key: value for key, value in wanted.items() if key != name}
+        why = "The token has no such claim." if found is None else _NOT_BINDABLE
+        return f"{why} If the role need not bind it:\n{write_role(case, bound_claims=kept)}"
+    before = _items(wanted[name])
     command = write_role(case, bound_claims={**wanted, name: [*before, *more]})
     return f"If runs with this value are meant to log in, too:\n{command}"
 
 
-def _templates(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Iterator[Check]:
-    if case.server != "openbao" or not role.flag("token_policies_template_claims"):
-        return
-    for number, policy in enumerate(role.texts("token_policies")):
-        if "{{" not in policy:
-            continue
-        missing = next((item for item in _TEMPLATED.finditer(policy) if item[1] not in claims), None)
-        known = "{{" not in _TEMPLATED.sub("", policy)
-        error = f"failed to template policy [{number}]: unable to apply template: "
-        if missing:
-            place = len(policy[: missing.start(1) - 1].encode())
-            error += (
-                f'template: template:1:{place}: executing "template" at <.{missing[1]}>: '
-                f"map has no entry for key {quoted(missing[1])}"
-            )
-        yield Check(
-            name=f"policy template {number}",
-            passed=False if missing else (True if known else None),
-            expected=said(policy),
-            received="a claim is missing" if missing else "",
-            fix="Take this policy out of token_policies of the role, or give every token the claim.",
-            errors=(error,),
-            status=_SERVER_ERROR,
-        )
+def _items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _bindable(item: Any) -> Any:
+    """Give a value as a role can bind it; None where it never matches: a number inside a list, a list, a map."""
+    if isinstance(item, Number):
+        return int(item)
+    return item if isinstance(item, str | bool) else None
 
 
 def _entity(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Check:
@@ -202,16 +194,35 @@ def _root(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Check
         passed="root" not in policies,
         expected="policies without root",
         received=said(list(policies)),
-        fix=write_role(case, token_policies=[item for item in role.texts("token_policies") if item.lower() != "root"]),
+        fix=write_role(case, token_policies=_without("root", role, claims)),
         errors=("auth methods cannot create root tokens",),
     )
 
 
+def _assignable(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Check:
+    policies = _policies(role, claims)
+    return Check(
+        name="assignable policies",
+        passed=WRAPPING not in policies,
+        expected=f"policies without {WRAPPING}, which is the server's own",
+        received=said(list(policies)),
+        fix=write_role(case, token_policies=_without(WRAPPING, role, claims)),
+        errors=(f"cannot assign policy {quoted(WRAPPING)}",),
+    )
+
+
+def _without(policy: str, role: Parameters, claims: Mapping[str, Any]) -> list[str]:
+    """Give the role's policies without those that are, or become, this one."""
+    return [item for item in role.texts("token_policies") if _written(item, role, claims) != policy]
+
+
+def _written(policy: str, role: Parameters, claims: Mapping[str, Any]) -> str:
+    text = templates.filled(policy, claims) if role.flag("token_policies_template_claims") else policy
+    return text.strip().lower()
+
+
 def _policies(role: Parameters, claims: Mapping[str, Any]) -> tuple[str, ...]:
-    listed = role.texts("token_policies")
-    if role.flag("token_policies_template_claims"):
-        listed = [_TEMPLATED.sub(lambda found: shown(claims.get(found[1])), item) for item in listed]
-    found = {item.strip().lower() for item in listed} - {""}
+    found = {_written(item, role, claims) for item in role.texts("token_policies")} - {""}
     return tuple(sorted(found if role.flag("token_no_default_policy") else found | {"default"}))
 
 
@@ -233,10 +244,18 @@ def granted(case: LoginCase, claims: Mapping[str, Any]) -> Granted:
         display_name=f"{case.mount.replace('/', '-')}-{alias}",
         alias=alias,
         token_type=kind,
-        ttl_seconds=role.number("token_period") or role.number("token_ttl"),
+        ttl_seconds=_ttl(role),
         max_ttl_seconds=role.number("token_max_ttl"),
         explicit_max_ttl_seconds=role.number("token_explicit_max_ttl"),
         period_seconds=role.number("token_period"),
         num_uses=role.number("token_num_uses"),
         renewable=kind != "batch",
     )
+
+
+def _ttl(role: Parameters) -> int:
+    """Give the seconds that the token lives at first; 0: the mount's or the system's default."""
+    period = role.number("token_period")
+    wanted = period or role.number("token_ttl")
+    limits = [role.number("token_explicit_max_ttl"), 0 if period else role.number("token_max_ttl"), wanted]
+    return min((limit for limit in limits if limit), default=0)

@@ -9,7 +9,8 @@ from runpass.vault.explain.go_text import truncated
 REGISTERED: Final = ("aud", "exp", "iat", "iss", "jti", "nbf", "sub")
 _FOLDED: Final = str.maketrans({"\u017f": "s", "\u212a": "k"})
 """The two letters outside ASCII that fold to one inside (unicode.SimpleFold)."""
-_INDEX: Final = re.compile(r"[+-]?[0-9]+")
+_INDEX: Final = re.compile(r"[+-]?[0-9][0-9a-zA-Z_]*")
+_OCTAL: Final = re.compile(r"([+-]?)0([0-7_]+)")
 
 
 class Uncomparable(Exception):
@@ -43,13 +44,30 @@ def _pointed(value: Any, pointer: str) -> Any:
                 return None
             value = value[key]
         elif isinstance(value, list):
-            index = int(key) if _INDEX.fullmatch(key) else -1
+            index = _index(key)
             if not 0 <= index < len(value):
                 return None
             value = value[index]
         else:
             return None
     return value
+
+
+def _index(text: str) -> int:
+    """Give a number as `strconv.ParseInt` does, to whom 0x, 0b, 0o and a leading 0 mean something; -1 for none."""
+    if not text:
+        return 0
+    if not _INDEX.fullmatch(text):
+        return -1
+    try:
+        return int(_octal(text), 0)
+    except ValueError:
+        return -1
+
+
+def _octal(text: str) -> str:
+    found = _OCTAL.fullmatch(text)
+    return f"{found[1]}0o{found[2]}" if found else text
 
 
 def as_list(value: Any) -> list[Any] | None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runpass.vault.explain.facts import Parameters, binary, said, write_role
-from runpass.vault.explain.go_text import quoted
+from runpass.vault.explain.go_text import lowered, quoted
 from runpass.vault.explain.model import Check, LoginCase
 
 CIDR_NOTE = (
@@ -34,6 +34,16 @@ def checks(case: LoginCase) -> Iterator[Check]:
         errors=("missing role",),
     )
     if not name:
+        return
+    yield Check(
+        name="role name",
+        passed=not _is_relative(name),
+        expected="a name that is no relative path",
+        received=said(name),
+        fix="Name a role as it is written in its path.",
+        errors=("relative paths not supported",),
+    )
+    if _is_relative(name):
         return
     yield Check(
         name="role exists",
@@ -98,9 +108,13 @@ def _key_source(case: LoginCase) -> Check:
     )
 
 
+def _is_relative(name: str) -> bool:
+    return ".." in name.split("/")
+
+
 def named(case: LoginCase) -> str:
     """Give the role's name as the server looks it up."""
-    return (case.role_name or Parameters(case.config or {}).text("default_role")).lower()
+    return lowered(case.role_name or Parameters(case.config or {}).text("default_role"))
 
 
 def notes(case: LoginCase) -> Iterator[str]:

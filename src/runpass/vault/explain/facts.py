@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runpass.vault.errors import visible
+from runpass.vault.explain.go_text import lowered
 from runpass.vault.explain.model import MAX_SHOWN, LoginCase
 
 
@@ -53,7 +54,7 @@ def write_role(case: LoginCase, **parameters: Any) -> str:
     """
     role = Parameters(case.role or {})
     kept = {"role_type": "jwt", "bound_claims_type": role.text("bound_claims_type") or "string"}
-    path = f"auth/{case.mount}/role/{case.role_name.lower()}"
+    path = f"auth/{case.mount}/role/{lowered(case.role_name or Parameters(case.config or {}).text('default_role'))}"
     return f"{_write(case, path)} <<'END'\n{json.dumps({**kept, **parameters}, ensure_ascii=True)}\nEND"
 
 

@@ -3,6 +3,7 @@
 import codecs
 import json
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from runpass.vault.explain import go_syntax
@@ -10,6 +11,7 @@ from runpass.vault.explain import go_syntax
 _KINDS: Final = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _REPLACED: Final = "\ufffd"
+_SPACES: Final = " \t\r\n"
 
 
 class NotJson(ValueError):
@@ -30,7 +32,11 @@ def decode(content: bytes) -> Any:
 
 def decode_once(content: bytes) -> Any:
     """Give a JSON value as go-jose does, to whom equal keys in one object are an error. Raises `NotJson`."""
-    return _decode(content, first=True)
+    found = _decode(content, first=True)
+    large = _first_too_large(found)
+    if large is not None:
+        raise NotJson(f"json: cannot unmarshal number {large.text} into Go value of type float64")
+    return found
 
 
 class _TooLarge(float):
@@ -61,19 +67,36 @@ def decode_object(content: bytes, *, once: bool = False) -> dict[str, Any]:
     return found
 
 
-def raw_members(content: bytes) -> dict[str, str]:
-    """Give the members of a valid JSON object as the texts that stand in it."""
+def members(content: bytes) -> dict[str, str]:
+    """Give the members of a JSON object as the texts that stand in it; null has none. Raises `NotJson` as go-jose."""
+    try:
+        go_syntax.check(content, first=True)
+    except go_syntax.Wrong as error:
+        raise NotJson(str(error)) from None
     text = _text(content)
-    found: dict[str, str] = {}
+    if not text.lstrip(_SPACES).startswith("{"):
+        value = json.loads(text)
+        if value is None:
+            return {}
+        raise NotJson(f"json: cannot unmarshal {kind(value)} into Go value of type jose.rawHeader")
+    return dict(_members(text))
+
+
+def _members(text: str) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
     decoder, place = json.JSONDecoder(), text.index("{") + 1
     while True:
         place = _after_spaces(text, place)
         if text[place] == "}":
-            return found
+            return
         name, place = decoder.raw_decode(text, place)
+        name = _without_surrogates(name)
+        if name in seen:
+            raise NotJson(f"json: duplicate key '{name}' in object")
+        seen.add(name)
         start = _after_spaces(text, _after_spaces(text, place) + 1)
         _, place = decoder.raw_decode(text, start)
-        found[name] = text[start:place]
+        yield name, text[start:place]
         place = _after_spaces(text, place)
         place += text[place] == ","
 
@@ -84,7 +107,7 @@ def kind(value: Any) -> str:
 
 
 def _after_spaces(text: str, place: int) -> int:
-    while text[place] in " \t\r\n":
+    while text[place] in _SPACES:
         place += 1
     return place
 
@@ -121,6 +144,13 @@ def _too_large(value: Any, path: tuple[str, ...], *, in_list: bool = False) -> s
     listed = isinstance(value, list)
     found = (_too_large(item, (*path, _escaped(str(key))), in_list=listed) for key, item in pairs)
     return next(filter(None, found), "")
+
+
+def _first_too_large(value: Any) -> _TooLarge | None:
+    if isinstance(value, _TooLarge):
+        return value
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for item in items if (found := _first_too_large(item)) is not None), None)
 
 
 def _escaped(key: str) -> str:

@@ -15,6 +15,7 @@ _HEX: Final = b"0123456789abcdefABCDEF"
 _SIMPLE_ESCAPES: Final = b'bfnrt\\/"'
 _WORDS: Final = {b"t": b"true", b"f": b"false", b"n": b"null"}
 _CONTROL: Final = 0x20
+_NO_SPACE: Final = ("')", "numeric literal", "escape code", "character escape")
 MAX_DEPTH: Final = 10_000
 
 
@@ -191,6 +192,12 @@ class _FirstScanner(_Scanner):
     digit = "in numeric literal"
     fraction = "after decimal point in numeric literal"
     exponent = "in exponent of numeric literal"
+
+    def wrong(self, where: str) -> Wrong:
+        # At the end of the text it looks at one space more, and complains of that where a space has no place.
+        if self.place >= len(self._content) and where.endswith(_NO_SPACE):
+            return Wrong(f"invalid character ' ' {where}")
+        return super().wrong(where)
 
     def _character(self) -> str:
         return chr(self._content[self.place])

@@ -7,7 +7,7 @@ from typing import Any, Final
 _ESCAPES: Final = {
     "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", "\\": "\\\\", '"': '\\"',
 }  # fmt: skip
-_EXPONENT_FROM: Final = 21
+_EXPONENT_FROM: Final = 6
 _SMALLEST_PLAIN: Final = -4
 _BYTE: Final = 0x80
 _PLANE: Final = 0x10000
@@ -48,7 +48,7 @@ def shown(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Give a float64 as `%v` does: the shortest digits, with an exponent below 1e-4 and from 1e21 on."""
+    """Give a float64 as `%v` does: the shortest digits, with an exponent below 1e-4 and from 1e6 on."""
     if value == 0:
         return "-0" if math.copysign(1, value) < 0 else "0"
     mantissa, _, exponent = f"{value!r}".partition("e")
@@ -81,3 +81,8 @@ def truncated(value: float) -> str:
     """Give what `strconv.Itoa(int(v))` gives on 64 bits: the whole part, and the least number for what does not fit."""
     whole = int(value)
     return str(whole if -(2**63) <= whole < 2**63 else -(2**63))
+
+
+def lowered(text: str) -> str:
+    """Give a text as `strings.ToLower` does: letter by letter."""
+    return "".join(character.lower()[0] for character in text)

@@ -30,6 +30,8 @@ class LoginCase:
     server: Server = "openbao"
     server_version: str = ""
     mount: str = "jwt"
+    jwks_text: str = ""
+    """The document behind `jwks` as it stands there: the server repeats it where it cannot read it."""
     fetch_error: str = ""
     """What the server says of its attempt to fetch the keys, where that is known to fail."""
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from runpass.vault.explain import jws, registered
+from runpass.vault.explain import jwk, jws, registered
 from runpass.vault.explain.claims import REGISTERED, folded
 from runpass.vault.explain.facts import Parameters, said, write_config, write_role
 from runpass.vault.explain.go_json import NotJson, decode_object
 from runpass.vault.explain.go_text import quoted
-from runpass.vault.explain.jws import Jws, Malformed, UnusableKeys
+from runpass.vault.explain.jwk import UnusableKeys
+from runpass.vault.explain.jws import Jws, Malformed
 from runpass.vault.explain.model import Check, LoginCase
 from runpass.vault.explain.registered import Leeways, Registered, Times, WrongType
 
@@ -88,13 +89,14 @@ def _by_jwks(case: LoginCase, parsed: Jws) -> Check:
     if case.jwks is None:
         return Check(name="signature", passed=None, expected="one of the issuer's keys", received=received, fix=fix)
     try:
-        keys = jws.keys_of(case.jwks)
+        keys = jwk.keys_of(case.jwks)
     except UnusableKeys as error:
         sentence = (
             f"{SIGNATURE}fetching keys oidc: failed to decode keys: got Content-Type = application/json, but could not"
-            f" unmarshal as JSON: go-jose/go-jose: unsupported key type/format {json.dumps(case.jwks)}"
+            f" unmarshal as JSON: {error} {case.jwks_text or json.dumps(case.jwks)}"
         )
-        fix = f"Take that key out of the published set ({error}): it keeps the server from reading all others."
+        named = f"the key {quoted(error.key_id)}" if error.key_id else "that key"
+        fix = f"Take {named} out of the published set ({error}): it keeps the server from reading all others."
         return Check(name="signature", passed=False, received=str(error), fix=fix, errors=(sentence,))
     passed = jws.verifies(parsed, keys)
     ids = [key.key_id for key in keys]
@@ -186,7 +188,9 @@ def _audience(case: LoginCase, role: Parameters, found: Registered) -> Check:
         passed=not wanted or bool(set(wanted) & set(found.audience)),
         expected=said(wanted) if wanted else "any",
         received=said(list(found.audience)),
-        fix=write_role(case, bound_audiences=list(found.audience) or ["<the issuer's audience>"]),
+        fix=write_role(case, bound_audiences=list(found.audience))
+        if any(found.audience)
+        else "The token names no audience: mint it with one of those that the role binds.",
         errors=(f"{VALIDATING}{sentence}",),
     )
 

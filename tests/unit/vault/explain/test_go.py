@@ -11,8 +11,9 @@ from runpass.vault.explain.go_text import number, quoted, shown, truncated
     ("value", "text"),
     [
         (0.0, "0"), (-0.0, "-0"), (1.5, "1.5"), (100.0, "100"), (0.0001, "0.0001"), (0.00001, "1e-05"),
-        (123456789012345680000.0, "123456789012345680000"), (1e21, "1e+21"), (1.5e21, "1.5e+21"), (-1e300, "-1e+300"),
-        (5e-324, "5e-324"), (12345678.9, "12345678.9"),
+        (999999.0, "999999"), (1e6, "1e+06"), (1234567.5, "1.2345675e+06"), (-123456789.0, "-1.23456789e+08"),
+        (12345678901234567890.0, "1.2345678901234567e+19"), (1.5e21, "1.5e+21"), (-1e300, "-1e+300"),
+        (5e-324, "5e-324"),
     ],
 )  # fmt: skip
 def test_numbers_are_written_as_short_as_they_can_be(value: float, text: str):
@@ -54,7 +55,9 @@ def test_texts_are_quoted(text: str, wanted: str):
         ("ü".encode(), "invalid character 'ü' looking for beginning of value",
          "invalid character 'Ã' looking for beginning of value"),
         (b'{"a" 1}', "invalid character '1' after object key", "invalid character '1' after object key"),
-        (b"tru", "unexpected end of JSON input", "unexpected end of JSON input"),
+        (b"tru", "unexpected end of JSON input", "invalid character ' ' in literal true (expecting 'e')"),
+        (b'{"a": -', "unexpected end of JSON input", "invalid character ' ' in numeric literal"),
+        (b'{"a": "b', "unexpected end of JSON input", "unexpected end of JSON input"),
         (b"1 2", "invalid character '2' after top-level value", "invalid character '2' after top-level value"),
     ],
 )  # fmt: skip
