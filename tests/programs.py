@@ -30,7 +30,7 @@ import httpx2
 from runpass.local.openbao import free_port
 
 RUNPASS = Path(sys.executable).with_name("runpass")
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 ATTEMPTS = 3

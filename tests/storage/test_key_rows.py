@@ -136,7 +136,7 @@ def test_a_key_of_the_schema_before_signs_on(empty_url: str, cipher: Cipher, wor
     database = open_database(empty_url)
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS))
-    before = ScriptDirectory.from_config(config).get_revision("0009").down_revision
+    before = ScriptDirectory.from_config(config).get_revision("0008").down_revision
     key = new_key(world.clock.now())
     row = {
         "kid": key.kid,

@@ -15,7 +15,7 @@ from runpass.errors import ConfigurationError
 from runpass.local.child import ChildProcess
 from runpass.private_files import replace_private
 
-START_SECONDS: Final = 20.0
+START_SECONDS: Final = 40.0
 _POLL_SECONDS: Final = 0.02
 
 

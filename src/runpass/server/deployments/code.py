@@ -83,16 +83,28 @@ def _template_id(environment: Environment, wanted: DeployRequest) -> TemplateId 
 
 
 def _check(template: Template, wanted: DeployRequest) -> None:
-    """Raise `InvalidInput` that names every field with which no code could be fetched, or no token be made."""
+    """Raise `InvalidInput` that names every field with which no code could be fetched or run, or no token be made."""
     found = {
         "blueprintRevision": _longer(wanted.revision, MAX_REVISION) or revision_refusal(wanted.revision),
         "blueprintRepository": _longer(wanted.repository, MAX_CLAIM) or repository_refusal(wanted.repository),
+        "targets": _no_targets(template, wanted),
     }
     if wanted.repository and not isinstance(template.source, GitSource):
         found["blueprintRepository"] = f"must be empty: a template of type {template.type.value} has no repository"
     errors = tuple(FieldError(field, sentence) for field, sentence in found.items() if sentence)
     if errors:
         raise InvalidInput(summary(errors, len(errors)), errors)
+
+
+def _no_targets(template: Template, wanted: DeployRequest) -> str | None:
+    # Dropping them would deploy, or destroy, more than was asked for.
+    if not wanted.targets:
+        return None
+    if wanted.kind is not DeploymentType.DEPLOY:
+        return "are for deploys: a destroy takes the whole environment, and a task takes no resources"
+    if not isinstance(template.source, GitSource):
+        return f"must be empty: a template of type {template.type.value} has no resources to choose from"
+    return None
 
 
 def _longer(text: str, limit: int) -> str | None:

@@ -49,6 +49,7 @@ class Work:
     template: Template
     requires_approval: bool
     task_commands: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
 
 
 def frozen_inputs(work: Work, facts: RunFacts, variables: tuple[Variable, ...], tag: str | None) -> Inputs:
@@ -66,6 +67,7 @@ def frozen_inputs(work: Work, facts: RunFacts, variables: tuple[Variable, ...], 
             revision=facts.revision or "",
             repository=facts.repository or "",
             workspace_name=facts.workspace_name,
+            targets=work.targets,
         )
     except ValueError as error:
         raise InvalidInput(str(error)) from None

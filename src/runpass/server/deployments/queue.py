@@ -83,7 +83,7 @@ def queue_deployment(
     requires_approval = wanted.kind is not DeploymentType.TASK and needs_approval(grounds)
     deployment = _deployment(tx, how, environment, code, wanted, requires_approval=requires_approval)
     facts = _facts(how.actor, organization, project, environment, deployment=deployment, code=code)
-    work = Work(wanted.kind, code.template, requires_approval, wanted.task_commands)
+    work = Work(wanted.kind, code.template, requires_approval, wanted.task_commands, wanted.targets)
     variables, tag = _variables(tx, how, project, facts, wanted)
     inputs = frozen_inputs(work, facts, variables, tag)
     sealed = how.cipher.seal(encode(inputs), inputs_place(deployment.id, organization.id))

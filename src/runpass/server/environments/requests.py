@@ -12,6 +12,7 @@ from runpass.protocol.wire import cut
 from runpass.server.deployments.model import DeploymentType, DeployRequest
 from runpass.server.environments.lifespans import Ttl
 from runpass.server.environments.settings import SettingsBody
+from runpass.server.environments.targets import split_targets
 from runpass.server.http.wire import ApiModel, Flag, LongText, Name, PoolName, ShortText
 from runpass.server.runners.model import DEFAULT_POOL
 from runpass.server.templates.repository import Repository, Revision
@@ -106,8 +107,6 @@ class Deploy(ApiModel):
     def check_offered(self) -> None:
         """Raise `NotOffered` for what env0 has and runpass does not. Ignoring it would deploy something else."""
         _ = self.kind
-        if self.targets:
-            raise NotOffered("runpass deploys whole environments: targets are not offered")
         if self.sub_environments:
             raise NotOffered("workflows of several environments are not offered")
         check_sets(self.configuration_set_changes)
@@ -125,6 +124,7 @@ class Deploy(ApiModel):
             requires_approval=bool(self.user_requires_approval),
             task_commands=self.task_commands or (),
             changed_variables=changed_variables,
+            targets=split_targets(self.targets),
         )
 
 
