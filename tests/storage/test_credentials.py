@@ -232,6 +232,16 @@ def test_a_list_has_both_scopes_in_pages_and_asks_the_database_a_fixed_number_of
     assert own["id"] in {item["id"] for item in found}
 
 
+def test_who_made_a_credential_is_told_as_env0_tells_it(api, tenant):
+    own = made(api, tenant, CredentialKind.VAULT_OIDC)
+    user = own["createdByUser"]
+    assert user["user_id"] == own["createdBy"]
+    assert user["app_metadata"] == {"isApiKey": True, "organizationId": str(tenant.id)}
+    assert [item["createdByUser"] for item in listed(api, tenant)] == [user]
+    body = {"type": "VAULT_OIDC", "value": VAULT}
+    assert api.patch(f"/credentials/{own['id']}", json=body).json()["createdByUser"] == user
+
+
 @pytest.mark.parametrize("role", ProjectRole)
 def test_a_list_shows_a_project_admin_what_is_at_and_below_its_project(api, tenant, role):
     parent = tenant.project()
