@@ -179,6 +179,7 @@ def test_a_change_replaces_the_whole_value_and_takes_no_name(api, world, tenant)
     body = {"type": kind.value, "value": VAULT, "organizationId": str(new_id()), "name": "other"}
     answer = api.patch(f"/credentials/{before['id']}", json=body)
     assert (answer.status_code, answer.json()["name"]) == (200, "made")
+    assert answer.json()["createdByUser"] == before["createdByUser"]
     assert answer.headers["ETag"] != before["etag"]
     with world.database.read() as tx:
         row = tx.execute(select(credentials)).one()
@@ -230,6 +231,7 @@ def test_a_list_has_both_scopes_in_pages_and_asks_the_database_a_fixed_number_of
     assert len(asked) == before
     event.remove(world.database.engine, "before_cursor_execute", _note)
     assert own["id"] in {item["id"] for item in found}
+    assert {item["createdByUser"]["user_id"] for item in found} == {own["createdBy"]}
 
 
 @pytest.mark.parametrize("role", ProjectRole)

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from sqlalchemy import event, select
@@ -13,7 +12,7 @@ from runpass.protocol.reports import Finish, Outcome
 from runpass.server.access.permissions import ProjectRole
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments.run_leases import finish, take
-from runpass.server.templates.model import GitSource, Template
+from runpass.server.templates.model import Template
 from runpass.server.tenancy.model import Project
 
 SETTINGS = {
@@ -270,43 +269,6 @@ def test_what_only_env0_has_is_refused_with_a_sentence(
     answer = api.call("POST", f"/environments/{made['id']}/deployments", body, status=501)
     assert answer["code"] == "not_offered"
     assert api.call("GET", f"/environments/{made['id']}/deployments") == []
-
-
-@pytest.mark.parametrize("targets", ["module.a,x.y", ["module.a", "x.y"]])
-def test_targets_limit_the_plan_and_are_frozen_with_it(
-    api: ManagementApi, tenant: Tenant, project: Project, targets: Any
-):
-    code = tenant.template(project, name="code", terraform=GitSource(repository="https://git.example.com/a.git"))
-    made = created(api, project, code, deploy={"targets": targets})
-    lease = take(tenant.world.rules, tenant.runner())
-    assert lease is not None
-    assert lease.run.deployment_id == UUID(made["latestDeploymentLogId"])
-    (plan,) = (command.script for command in lease.commands if command.step == "tf:plan")
-    assert plan.endswith(" -target=module.a -target=x.y\n")
-
-
-@pytest.mark.parametrize(
-    ("terraform", "more", "sentence"),
-    [
-        (False, {}, "must be empty: a template of type shell has no resources"),
-        (True, {"deploymentType": "destroy"}, "are for deploys"),
-        (True, {"deploymentType": "task", "taskCommands": ["true"]}, "are for deploys"),
-    ],
-)
-def test_targets_that_would_be_dropped_are_refused(
-    api: ManagementApi,
-    tenant: Tenant,
-    project: Project,
-    *,
-    terraform: bool,
-    more: dict[str, Any],
-    sentence: str,
-):
-    source = GitSource(repository="https://git.example.com/a.git") if terraform else None
-    made = created(api, project, tenant.template(project, terraform=source), preventAutoDeploy=True)
-    answer = api.call("POST", f"/environments/{made['id']}/deployments", {"targets": "module.a", **more}, status=422)
-    assert [error["field"] for error in answer["errors"]] == ["targets"]
-    assert sentence in answer["message"]
 
 
 @pytest.mark.parametrize(

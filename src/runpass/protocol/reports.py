@@ -39,6 +39,10 @@ class StepStatus(StrEnum):
     WARNING = "WARNING"
 
 
+ENDED = frozenset(StepStatus) - {StepStatus.NOT_STARTED, StepStatus.IN_PROGRESS, StepStatus.WAITING_FOR_USER}
+"""States after which a step does not go on."""
+
+
 class LogLevel(StrEnum):
     """Where a line came from: the commands' two streams, or runpass itself."""
 

@@ -184,5 +184,7 @@ def sentence(detail: ErrorDetails) -> str:
         return str(context.get("error", "is not valid"))
     if kind in {"enum", "literal_error"}:
         return f"must be one of {context['expected']}"
+    if context.get("field_type") == "Value":  # how Pydantic measures a text that a validator of ours has seen before
+        kind = {"too_short": "string_too_short", "too_long": "string_too_long"}.get(kind, kind)
     template = _SENTENCES.get(kind)
     return template.format(**context) if template else "is not valid"

@@ -32,8 +32,13 @@ class Announced:
         value = plain.removeprefix(COMMAND)
         if self._left and len(value) <= LONGEST:
             self._left -= 1
-            self._mask.add({"a value that the job announced": Secret(value)})
+            spelled = {value, _unescaped(value)}  # GitHub's tools escape %, carriage return and newline
+            self._mask.add({f"a value that the job announced ({n})": Secret(text) for n, text in enumerate(spelled)})
         return HIDDEN
+
+
+def _unescaped(value: str) -> str:
+    return value.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
 
 
 def may_announce(beginning: str) -> bool:

@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from runpass.errors import JobError
 from runpass.protocol.registration import Isolation
 from runpass.runner.cell import Launch
 from runpass.runner.gate import counted
@@ -87,6 +89,11 @@ def _places(home: Path, tool_path: Iterable[Path]) -> list[str]:
     is read-only. A file system in memory would be bounded by nothing but half of the machine's memory.
     """
     binds = [(home / "tmp", "/tmp"), (home / "shm", "/dev/shm"), (home, home)]  # noqa: S108 -- the sandbox's own
+    for source, _ in binds:
+        # SECURITY: bubblewrap follows links outside of the sandbox, and the command before may have put one here, to
+        # any directory of the runner's user. Nothing of the run is alive between two commands.
+        if not stat.S_ISDIR(source.lstat().st_mode):
+            raise JobError(f"The run has put something else in the place of its own directory {source.name}.")
     arguments = [word for source, place in binds for word in ("--bind", str(source), str(place))]
     for tools in tool_path:
         arguments += ["--ro-bind-try", str(tools), str(tools)]
@@ -133,7 +140,11 @@ class BubblewrapCell:
 
     def launch(self, argv: Sequence[str], home: Path) -> Launch:
         """Start it in a sandbox with the run's directory at its own place."""
-        return Launch((*self._arguments, *_places(home, self._tool_path), "--", *counted(argv, self._processes)))
+        try:
+            places = _places(home, self._tool_path)
+        except OSError as error:
+            raise JobError(f"A directory of the run is gone: {error.strerror}.") from error
+        return Launch((*self._arguments, *places, "--", *counted(argv, self._processes)))
 
     def started(self, pid: int) -> None:
         """Remember bubblewrap's own process: what it started is in its session."""

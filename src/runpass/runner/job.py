@@ -237,7 +237,7 @@ class Job:
         read = self._bench.workspaces.read_left
         try:
             content = await asyncio.to_thread(read, workspace, cell.owner, PASSED_NAME, passed_on.MAX_BYTES)
-            found = {} if content is None else passed_on.passed_on(content)
+            found = {} if content is None else await asyncio.to_thread(passed_on.passed_on, content)
         except passed_on.NotPassedOn as problem:
             return str(problem)
         except JobError as problem:

@@ -37,6 +37,8 @@ class MaskFile:
         self._last: _State | None = None
         self._lock = asyncio.Lock()
         self._told: set[str] = set()
+        self._known: set[Secret] = set()
+        self._bytes = 0
 
     def close(self) -> None:
         """Look no more."""
@@ -71,10 +73,19 @@ class MaskFile:
         if len(content) > MOST_BYTES:
             await self._tell(f"larger than {MOST_BYTES} bytes: what follows them is not masked")
         values, unmasked = _values(content[:MOST_BYTES])
-        if len(values) > MOST_VALUES:
-            await self._tell(f"holding more than {MOST_VALUES} values: the further ones are not masked")
-        kept = list(values.items())[:MOST_VALUES]
-        await self._mask.learn_aside({f"{VARIABLE}, line {line}": value for value, line in kept})
+        # SECURITY: counted over the whole run. A job that writes the file anew, again and again, would else fill the
+        # runner's memory, in which the secrets of all runs are.
+        new = {value: line for value, line in values.items() if value not in self._known}
+        kept: dict[str, Secret] = {}
+        for value, line in new.items():
+            size = len(value.reveal().encode())
+            if len(self._known) >= MOST_VALUES or self._bytes + size > MOST_BYTES:
+                await self._tell(f"naming more than {MOST_VALUES} values or {MOST_BYTES} bytes: the rest is not masked")
+                break
+            self._known.add(value)
+            self._bytes += size
+            kept[f"{VARIABLE}, line {line}"] = value
+        await self._mask.learn_aside(kept)
         for line in unmasked:
             await self._tell(f"not masked in its line {line}: too short, too common, or not UTF-8")
 

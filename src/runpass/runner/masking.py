@@ -70,7 +70,9 @@ class Mask:
         """Mask these values no longer: each costs time and memory whenever another one is added."""
         gone = {value: self._known.pop(value) for value in set(values) if value in self._known}
         if gone:
-            dropped = _forms_of(gone)
+            # What follows a token of the same name begins as it did, and shares its first forms.
+            heirs = {value: name for value, name in self._known.items() if name in set(gone.values())}
+            dropped = _forms_of(gone).keys() - _forms_of(heirs).keys()
             self._patterns = {form: name for form, name in self._patterns.items() if form not in dropped}
             self._compiled = None
 

@@ -6,7 +6,7 @@ import os
 from typing import Final, Self
 
 from runpass.protocol.reports import MAX_MESSAGE, LogLevel
-from runpass.runner.announced import Announced, may_announce
+from runpass.runner.announced import COMMAND, HIDDEN, Announced, may_announce
 from runpass.runner.masking import Mask
 from runpass.runner.reporter import Reporter
 from runpass.terminal_text import open_end, pieces, shown
@@ -27,6 +27,7 @@ class Lines:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._partial = ""
+        self._hides = False
         self._goes_on = False
         """Whether a part of this line has been given already."""
 
@@ -65,6 +66,12 @@ class Lines:
 
     def _long(self, line: str, lines: list[str]) -> str:
         """Move what is too long to wait for its end, in parts of always the same size; give the rest."""
+        if self._hides:
+            return ""
+        if len(line) > MAX_MESSAGE and not self._goes_on and line.lstrip().startswith(COMMAND):
+            lines.append(HIDDEN)  # and nothing more until its end
+            self._hides = self._goes_on = True
+            return ""
         start = 0
         while len(line) - start > MAX_MESSAGE:
             end = start + MAX_MESSAGE
@@ -77,7 +84,7 @@ class Lines:
         text = rest.removesuffix("\r")
         if text or not self._goes_on:
             lines += pieces(shown(text), MAX_MESSAGE)
-        self._goes_on = False
+        self._goes_on = self._hides = False
 
 
 async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, step: str, level: LogLevel) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +23,8 @@ class OwnedFiles:
     def __init__(self, workspace: Workspace, owner: Owner | None, name: str) -> None:
         self.path = workspace.directory / name
         self._owner = owner
+        self._lock = threading.Lock()
+        self._is_open = True
         try:
             self.path.mkdir(mode=0o700)
             self._descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
@@ -32,6 +35,13 @@ class OwnedFiles:
 
     def write(self, name: str, content: bytes) -> Path:
         """Put this content under this name, in one step, and give where it stands. Raises `JobError`."""
+        # SECURITY: a write that goes on when its run has ended must not find another run's directory under this number.
+        with self._lock:
+            if not self._is_open:
+                raise JobError(f"The file {name} of the run was not written: the run is over.")
+            return self._write(name, content)
+
+    def _write(self, name: str, content: bytes) -> Path:
         aside = f".{name}-{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
         try:
@@ -48,7 +58,10 @@ class OwnedFiles:
 
     def close(self) -> None:
         """Let go of the directory."""
-        os.close(self._descriptor)
+        with self._lock:
+            if self._is_open:
+                self._is_open = False
+                os.close(self._descriptor)
 
 
 class SecretFiles:

@@ -4,7 +4,6 @@ env0's way: lines of `NAME=value`, appended; a value may be quoted as a shell wo
 """
 
 import re
-import shlex
 from typing import Final
 
 from runpass.protocol.variable_names import is_control, refused
@@ -13,6 +12,8 @@ from runpass.runner import environment
 VARIABLE: Final = "ENV0_ENV"
 MAX_BYTES: Final = 1024 * 1024
 MAX_SHOWN: Final = 5
+_QUOTED: Final = re.compile(r"'([^']*)'|\"((?:[^\"\\]|\\.)*)\"")
+_ESCAPED: Final = re.compile(r'\\([\\"$`])')
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 
@@ -55,8 +56,9 @@ def _parse(line: str) -> tuple[str, str] | None:
     name, value = match.groups()
     if not value.startswith(("'", '"')):
         return name, value
-    try:
-        words = shlex.split(value)
-    except ValueError:
+    # SECURITY: linear, whatever the job has written.
+    quoted = _QUOTED.fullmatch(value.rstrip())
+    if quoted is None:
         return None
-    return (name, words[0]) if len(words) == 1 else None
+    single, double = quoted.groups()
+    return name, single if single is not None else _ESCAPED.sub(r"\1", double)

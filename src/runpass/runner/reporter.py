@@ -10,6 +10,7 @@ import structlog
 from runpass.clock import Clock
 from runpass.errors import RunpassError, StaleLease, Unauthenticated
 from runpass.protocol.reports import (
+    ENDED,
     MAX_EVENTS,
     MAX_LEAKS,
     MAX_MESSAGE,
@@ -31,7 +32,6 @@ REPORT_CHARACTERS: Final = 512 * 1024
 WAITING_CHARACTERS: Final = 2 * 1024 * 1024
 """What may wait for the server. More than that, and the commands wait instead: their pipes fill up."""
 WAITING_EVENTS: Final = 8 * MAX_EVENTS
-_ENDED: Final = frozenset(StepStatus) - {StepStatus.NOT_STARTED, StepStatus.IN_PROGRESS, StepStatus.WAITING_FOR_USER}
 
 
 class Reporter:
@@ -67,7 +67,7 @@ class Reporter:
             order=old.order if old else len(self._steps),
             status=status,
             started_at=started,
-            completed_at=now if status in _ENDED and started else None,
+            completed_at=now if status in ENDED and started else None,
         )
         self._steps[name] = self._unsent_steps[name] = step
         self._something.set()

@@ -32,7 +32,10 @@ def test_what_is_not_one_audience_is_refused_without_repeating_it(asked: list[st
     assert not asked[0].strip() or asked[0] not in ("with space", "é") or asked[0] not in refused.value.message
 
 
-@pytest.mark.parametrize("audience", ["sts.amazonaws.com", "https://vault.example.com", "sigstore", "api://x", "a"])
+@pytest.mark.parametrize(
+    "audience",
+    ["sts.amazonaws.com", "https://vault.example.com", "sigstore", "api://x", "a", "https://runpass.example.com:8200"],
+)
 def test_what_is_nobodys_is_permitted(audience: str):
     assert permitted(audience)
 
@@ -50,6 +53,12 @@ def test_what_is_nobodys_is_permitted(audience: str):
         "https://id.example.com/",
         "https://id.example.com/o/1/",
         "https://user@id.example.com/",
+        "http://runpass.example.com",
+        "wss://runpass.example.com/x",
+        "runpass.example.com:80",
+        "https:/runpass.example.com",
+        "https://runpass%2eexample.com/",
+        "https:\\\\runpass.example.com",
     ],
 )
 def test_a_url_of_our_own_is_never_an_audience(audience: str):

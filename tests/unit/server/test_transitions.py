@@ -125,12 +125,13 @@ def test_a_deployment_that_requires_approval_begins_with_its_plan(kind: Deployme
     assert phase_of(kind, requires_approval=False) is apply.get(kind, Phase.TASK)
 
 
-def test_what_is_approved_is_queued_for_env0s_clients():
+def test_what_is_approved_goes_on_for_env0s_clients():
     shown = {wire_status(status) for status in DeploymentStatus}
     assert shown == set(DeploymentStatus) - {DeploymentStatus.APPROVED}
-    assert wire_status(DeploymentStatus.APPROVED) is DeploymentStatus.QUEUED
-    with pytest.raises(Conflict, match="a deployment that is QUEUED cannot abort"):
+    assert wire_status(DeploymentStatus.APPROVED) is DeploymentStatus.IN_PROGRESS
+    with pytest.raises(Conflict, match="is approved and has no runner yet cannot abort") as refusal:
         after(DeploymentStatus.APPROVED, Event.ABORT)
+    assert refusal.value.hint == "cancel it"
 
 
 def test_a_running_state_occupies_its_environment_in_code_and_schema_alike():

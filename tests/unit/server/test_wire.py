@@ -25,6 +25,7 @@ class Odd(Record):
     some: Annotated[tuple[int, ...], Field(min_length=1, max_length=2)] = (1,)
     at: Moment | None = None
     inner: Step | None = None
+    name: Name = "x"
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,8 @@ class Odd(Record):
         ("text", 7, "must be a string"),
         ("text", "canary", "is longer than 5 characters"),
         ("text", "", "must not be empty"),
+        ("name", "", "must not be empty"),
+        ("name", "x" * 256, "is longer than 255 characters"),
         ("flag", "true", "must be true or false"),
         ("flag", 1, "must be true or false"),
         ("count", "1", "must be a whole number"),

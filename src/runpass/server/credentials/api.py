@@ -13,6 +13,7 @@ from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, Creden
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
+from runpass.server.access.users import User, user, users
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials import store
 from runpass.server.credentials.model import Assignment, StoredCredential
@@ -86,6 +87,7 @@ class CredentialAnswer(ApiModel):
     project_id: UUID | None = None
     value: None = None
     created_by: str
+    created_by_user: User
     created_at: Moment
     updated_at: Moment
 
@@ -119,7 +121,8 @@ def list_all(
         whole = caller.projects_with(Permission.VIEW_CREDENTIALS) is None
         visible = None if whole else visible_to(tx, caller, Permission.VIEW_CREDENTIALS)
         found = store.list_credentials(tx, caller.organization_id, visible, Page(limit, offset))
-    return [_answer(item) for item in found]
+        makers = users(tx, caller.organization_id, {item.created_by for item in found})
+    return [_answer(item, makers[item.created_by]) for item in found]
 
 
 @router.post("", status_code=201)
@@ -144,8 +147,9 @@ def create(
         )
         store.insert_credential(tx, credential)
         record(tx, _event(credential, caller, "credential.created", now, _told(body.value)))
+        maker = user(tx, caller.organization_id, credential.created_by)
     tell_tag(response, credential.updated_at)
-    return _answer(credential)
+    return _answer(credential, maker)
 
 
 @router.patch("/{credential_id}")
@@ -171,8 +175,9 @@ def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
         store.change_value(tx, seen, seal(cipher, seen.id, seen.organization_id, body.value), now)
         record(tx, _event(seen, caller, "credential.changed", now, _told(body.value)))
         changed = _manageable(tx, caller, credential_id)
+        maker = user(tx, caller.organization_id, changed.created_by)
     tell_tag(response, changed.updated_at)
-    return _answer(changed)
+    return _answer(changed, maker)
 
 
 @router.put("/{credential_id}/recorded-role", status_code=204)
@@ -295,7 +300,7 @@ def _event(
     )
 
 
-def _answer(credential: StoredCredential) -> CredentialAnswer:
+def _answer(credential: StoredCredential, maker: User) -> CredentialAnswer:
     return CredentialAnswer(
         id=credential.id,
         name=credential.name,
@@ -303,6 +308,7 @@ def _answer(credential: StoredCredential) -> CredentialAnswer:
         organization_id=credential.organization_id,
         project_id=credential.project_id,
         created_by=credential.created_by,
+        created_by_user=maker,
         created_at=credential.created_at,
         updated_at=credential.updated_at,
     )

@@ -87,14 +87,17 @@ def step_log(
     after = _place(start_time)
     with desk.database.read() as tx:
         deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+        has_ended = log_store.step_has_ended(tx, deployment.id, step_name)  # before its events: none is missed so
         found = log_store.list_events(tx, deployment.id, step_name, after=after, limit=PAGE)
     events = [
         LogEventAnswer(event_id=f"{step_name}/{item.number}", message=item.message, level=item.level, timestamp=item.at)
         for item in found
     ]
     last = found[-1].number if found else after
-    more = len(found) == PAGE or may_go_on(deployment, step_name)
-    return StepLogAnswer(events=events, next_start_time=str(last) if more else None, has_more_logs=more)
+    is_full, goes_on = len(found) == PAGE, may_go_on(deployment, step_name)
+    # env0's CLI asks again at once, without a pause, for as long as an ended step has more.
+    more = is_full or (goes_on and not has_ended)
+    return StepLogAnswer(events=events, next_start_time=str(last) if is_full or goes_on else None, has_more_logs=more)
 
 
 def _place(start_time: str) -> int:

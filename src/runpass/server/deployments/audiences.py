@@ -4,17 +4,19 @@ SECURITY: a token is as good as what accepts its audience. So nothing of our own
 us), and what belongs to a credential is only for runs that the credential is assigned to.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote
 
 from runpass.errors import Forbidden, InvalidInput
 from runpass.server.tenancy.model import MAX_AUDIENCE
 
 _RESERVED: Final = ("urn:runpass:", "api://env0-")
 """What begins so is given away by credentials alone (`protocol.credentials.fields.audience`), or by nobody."""
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_STANDARD: Final = frozenset({80, 443})
+_AUTHORITY: Final = re.compile(r"(?:[a-z][a-z0-9+.-]*:(?![0-9]+(?:/|$)))?[/\\]*([^/\\?#]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +74,20 @@ def _allows(entry: str, audience: str) -> bool:
 
 
 def _is_ours(audience: str, urls: Iterable[str]) -> bool:
-    place = _place(audience)
-    return any(audience.rstrip("/").lower() == url.rstrip("/").lower() or place == _place(url) for url in urls)
+    host, port = _place(audience)
+    for url in urls:
+        own_host, own_port = _place(url)
+        standard = {port, own_port} <= {None, *_STANDARD}
+        if host == own_host and (port is None or port == own_port or standard):
+            return True
+    return False
 
 
-def _place(url: str) -> tuple[str, int | None] | str:
-    """Give host and port of a URL, whatever its scheme and path; a text that is no URL stands for itself."""
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return url
-    if not host:
-        return url
-    return host.rstrip("."), port if port is not None else _DEFAULT_PORTS.get(parts.scheme or "https")
+def _place(url: str) -> tuple[str, int | None]:
+    """Give host and port of what somebody may take for a URL, however it is spelled: scheme, slashes, escapes."""
+    authority = _AUTHORITY.match(unquote(url).lower())
+    found = (authority[1] if authority else url).rpartition("@")[2]
+    host, colon, port = found.rpartition(":")
+    if not colon or not port.isdigit():
+        return found.rstrip("."), None
+    return host.rstrip("."), int(port)

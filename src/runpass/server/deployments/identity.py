@@ -146,11 +146,13 @@ class Passport:
             jti=minted.jti,
             audience=minted.audience,
             expires_at=minted.expires_at,
-            issued_at=minted.expires_at - lifetime,
+            issued_at=now,
             login_id=login_id,
         )
 
     def _check_audience(self, run: _Run, audience: str) -> None:
+        if not has_identity(run.granted, run.organization):
+            raise Forbidden("this run has no OIDC credential any more and the organization does not enable OIDC")
         vaults = (item for item in run.granted if item.kind is CredentialKind.VAULT_OIDC)
         assigned = [item.value.audience(self._own.shared, item.id) for item in vaults]
         check_permitted(audience, self._own, assigned, run.organization.policies.get("allowed_identity_audiences"))

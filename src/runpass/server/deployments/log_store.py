@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select, update
 
 from runpass.ids import DeploymentId, OrganizationId, new_id
-from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
+from runpass.protocol.reports import ENDED, LogEvent, LogLevel, Step, StepStatus
 from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.deployments import (
     deployment_log_events,
@@ -109,6 +109,14 @@ def list_steps(tx: Transaction, deployment_id: DeploymentId) -> list[StoredStep]
         StoredStep(row.id, row.name, row.order, StepStatus(row.status), row.started_at, row.completed_at)
         for row in tx.execute(query)
     ]
+
+
+def step_has_ended(tx: Transaction, deployment_id: DeploymentId, name: str) -> bool:
+    """Whether this step was reported as ended. A line that is late, or written in the background, may still follow."""
+    steps = deployment_steps
+    query = select(steps.c.status).where(steps.c.deployment_id == deployment_id, steps.c.name == name)
+    status = tx.execute(query).scalar_one_or_none()
+    return status is not None and StepStatus(status) in ENDED
 
 
 def list_events(tx: Transaction, deployment_id: DeploymentId, step: str, *, after: int, limit: int) -> list[LogEvent]:

@@ -118,11 +118,16 @@ class DeployRequest:
     task_commands: tuple[str, ...] = ()
     changed_variables: bool = False
     """Whether the request changed variables of the environment before this was asked for."""
+    targets: tuple[str, ...] = ()
+    """The only resources that a deploy may change, with what they need; empty for all."""
 
 
 def wire_status(status: DeploymentStatus) -> DeploymentStatus:
-    """Give the state as env0's clients know it: what is approved waits for a runner again."""
-    return DeploymentStatus.QUEUED if status is DeploymentStatus.APPROVED else status
+    """Give the state as env0's clients know it: what is approved goes on.
+
+    env0's CLI gives up after `approve` when it sees any other state than this one, `QUEUED` included.
+    """
+    return DeploymentStatus.IN_PROGRESS if status is DeploymentStatus.APPROVED else status
 
 
 @dataclass(frozen=True, slots=True)

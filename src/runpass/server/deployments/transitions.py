@@ -7,7 +7,7 @@ from runpass.errors import Conflict
 from runpass.protocol.reports import Outcome
 from runpass.protocol.run_lease import Phase
 from runpass.server.deployments.model import DeploymentStatus as Status
-from runpass.server.deployments.model import DeploymentType, wire_status
+from runpass.server.deployments.model import DeploymentType
 from runpass.server.tenancy.model import EnvironmentStatus
 
 
@@ -97,7 +97,10 @@ def after(status: Status, event: Event) -> Status:
     try:
         return TABLE[(status, event)]
     except KeyError:
-        raise Conflict(f"a deployment that is {wire_status(status).value} cannot {event.value}") from None
+        if status is Status.APPROVED:  # clients see it as IN_PROGRESS, which could be aborted
+            sentence = f"a deployment that is approved and has no runner yet cannot {event.value}"
+            raise Conflict(sentence, hint="cancel it") from None
+        raise Conflict(f"a deployment that is {status.value} cannot {event.value}") from None
 
 
 def event_of(status: Status, phase: Phase, outcome: Outcome) -> Event:
