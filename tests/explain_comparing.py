@@ -65,10 +65,14 @@ class Comparison:
     _connection: http.client.HTTPConnection
     _token: str
 
-    def compare(self, login: Login, name: str) -> tuple[Outcome, Explanation] | None:
-        """Log in and explain; None where OpenBao does not even accept the role."""
+    def compare(
+        self, login: Login, name: str, *, before: dict[str, Any] | None = None
+    ) -> tuple[Outcome, Explanation] | None:
+        """Log in and explain; None where OpenBao does not even accept the role. `before` is written first."""
         role = None
         path = f"auth/{_path(login.mount)}/role/{name}"
+        if before is not None:
+            self._ask("POST", path, before)
         status, _ = self._ask("POST", path, login.role)
         if status >= 400:
             return None

@@ -43,6 +43,20 @@ def both(openbao: DevOpenBao) -> Iterator[Comparison]:
         yield found
 
 
+def test_a_role_of_globs_that_binds_something_else_is_explained(both: Comparison):
+    # Written at once it would be refused; a later write of the type alone is not.
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "run", "iat": now, "nbf": now, "exp": now + 300, "q": ["a", "b"]}
+    role = {"role_type": "jwt", "user_claim": "sub", "bound_audiences": [AUDIENCE]}
+    for value in (7, True, 7.5, [["a", 1]], [{"x": "y"}], ["c", 7, "b"], ["b", 7], [None]):
+        before = {**role, "bound_claims": {"q": value}}
+        after = {**role, "bound_claims_type": "glob"}
+        found = both.compare(Login(mount="jwks", role=after, claims=claims), "odd", before=before)
+        assert found is not None
+        outcome, explained = found
+        assert (value, outcome.status, outcome.error) == (value, explained.status, explained.error)
+
+
 @pytest.mark.parametrize("odd", LOGINS, ids=str)
 def test_an_odd_login_ends_as_it_is_explained(odd: dict[str, Any], both: Comparison):
     now = int(time.time())

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from runpass.vault.explain import templates
-from runpass.vault.explain.claims import Number, Uncomparable, as_list, bound, claim, matches
+from runpass.vault.explain.claims import NotAGlob, Number, Uncomparable, as_list, bound, claim, is_text, matches
 from runpass.vault.explain.door import named
-from runpass.vault.explain.facts import Parameters, said, write_role
+from runpass.vault.explain.facts import Parameters, bind_audience, said, write_role
 from runpass.vault.explain.go_text import quoted, shown
 from runpass.vault.explain.model import Check, Granted, LoginCase
 
@@ -48,7 +48,7 @@ def _audiences_bound(case: LoginCase, role: Parameters, claims: Mapping[str, Any
         passed=bool(role.texts("bound_audiences")) or not received,
         expected="bound_audiences, since the token has an audience",
         received=said(role.texts("bound_audiences")),
-        fix=write_role(case, bound_audiences=received if isinstance(received, list) else []),
+        fix=bind_audience(case, received),
         errors=(NO_AUDIENCES,),
     )
 
@@ -65,9 +65,16 @@ def _user_claim(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) ->
         passed=is_text,
         expected=f"{said(name)} as a text",
         received=said(found),
-        fix=write_role(case, user_claim="environmentId" if "environmentId" in claims else "sub"),
+        fix=_name_by(case, claims),
         errors=(sentence,),
     )
+
+
+def _name_by(case: LoginCase, claims: Mapping[str, Any]) -> str:
+    for name in ("environmentId", "sub"):
+        if isinstance(claims.get(name), str) and claims[name]:
+            return write_role(case, user_claim=name, user_claim_json_pointer=False)
+    return "Set user_claim of the role to a claim that every token has as a text, or mint tokens with this one."
 
 
 def _mappings(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Iterator[Check]:
@@ -142,11 +149,17 @@ def _not_bound(case: LoginCase, name: str, expected: Any, found: Any, *, globs: 
         return f"received claim is not a {words}: {shown(found)}"
     if wanted is None:
         return f"bound claim is not a {words}: {shown(expected)}"
+    return _unmatched(name, wanted, received, globs=globs)
+
+
+def _unmatched(name: str, wanted: list[Any], received: list[Any], *, globs: bool) -> str | None:
     try:
         if matches(wanted, received, globs=globs):
             return None
     except Uncomparable:
         return BROKEN_OFF
+    except NotAGlob as error:
+        return str(error)
     return f"claim {quoted(name)} does not match any associated bound claim values"
 
 
@@ -154,12 +167,14 @@ def _bind_fix(case: LoginCase, wanted: Mapping[str, Any], name: str, found: Any)
     if isinstance(found, Mapping):
         return "Bind a value inside it, by JSON pointer: /name/inner."
     globs = Parameters(case.role or {}).text("bound_claims_type") == "glob"
-    more = [item for item in map(_bindable, _items(found)) if isinstance(item, str) or (item is not None and not globs)]
+    if globs:  # the server takes no role of globs that binds anything but texts
+        wanted = {key: texts for key, value in wanted.items() if (texts := list(filter(is_text, _items(value))))}
+    more = [item for item in map(_bindable, _items(found)) if is_text(item) or (item is not None and not globs)]
     if not more:
         kept = {key: value for key, value in wanted.items() if key != name}
         why = "The token has no such claim." if found is None else _NOT_BINDABLE
         return f"{why} If the role need not bind it:\n{write_role(case, bound_claims=kept)}"
-    before = _items(wanted[name])
+    before = _items(wanted.get(name, []))
     command = write_role(case, bound_claims={**wanted, name: [*before, *more]})
     return f"If runs with this value are meant to log in, too:\n{command}"
 
@@ -181,7 +196,7 @@ def _entity(case: LoginCase, role: Parameters, claims: Mapping[str, Any]) -> Che
         passed=_alias(role, claims) != "",
         expected="a user claim that is not empty",
         received=said(_alias(role, claims)),
-        fix=write_role(case, user_claim="environmentId" if claims.get("environmentId") else "sub"),
+        fix=_name_by(case, claims),
         errors=("missing name in alias",),
         status=_SERVER_ERROR,
     )

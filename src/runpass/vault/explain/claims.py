@@ -17,6 +17,10 @@ class Uncomparable(Exception):
     """The server breaks off: Go compares neither lists nor maps."""
 
 
+class NotAGlob(Exception):
+    """A role of globs binds something that is no text; `str()` is the server's sentence, slip included."""
+
+
 class Number(str):
     """A number as the auth method compares it: by its text (json.Number)."""
 
@@ -94,19 +98,42 @@ def _bound_item(item: Any) -> Any:
 def matches(expected: list[Any], received: list[Any], *, globs: bool) -> bool:
     """Whether one of the expected values is one of those received.
 
-    Raises `Uncomparable` for a list or a map inside of both lists.
+    Raises `Uncomparable` for a list or a map inside of both lists, `NotAGlob` for a pattern that is no text.
     """
     return any(_equal(want, got, globs=globs) for want in expected for got in received)
 
 
 def _equal(want: Any, got: Any, *, globs: bool) -> bool:
     if globs:
-        plain = isinstance(want, str) and isinstance(got, str) and not isinstance(got, Number)
-        return plain and glob(want, got)
+        if not is_text(want):
+            raise NotAGlob(f"received claim is not a glob string: {_as_exponent(want)}xpVal")
+        return is_text(got) and glob(want, got)
     if type(want) is type(got) and isinstance(want, list | dict):
         raise Uncomparable
     # A text and the text of a number are not the same, nor is true the number 1; a float is never a bound number.
     return type(want) is type(got) and not isinstance(want, float) and bool(want == got)
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a text, not a number as text."""
+    return isinstance(value, str) and not isinstance(value, Number)
+
+
+def _as_exponent(value: Any) -> str:
+    """Give a bound value as Go writes it with `%e`, which fits none of them."""
+    match value:
+        case None:
+            return "%!e(<nil>)"
+        case bool():
+            return f"%!e(bool={'true' if value else 'false'})"
+        case str() if is_text(value):
+            return f"%!e(string={value})"
+        case list():
+            return f"[{' '.join(map(_as_exponent, value))}]"
+        case dict():
+            return f"map[{' '.join(f'%!e(string={key}):{_as_exponent(item)}' for key, item in sorted(value.items()))}]"
+        case _:
+            return f"%!e(json.Number={value})"
 
 
 def glob(pattern: str, text: str) -> bool:

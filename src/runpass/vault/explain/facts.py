@@ -58,6 +58,14 @@ def write_role(case: LoginCase, **parameters: Any) -> str:
     return f"{_write(case, path)} <<'END'\n{json.dumps({**kept, **parameters}, ensure_ascii=True)}\nEND"
 
 
+def bind_audience(case: LoginCase, received: Any) -> str:
+    """Give the command that binds the audiences of a token, as far as a role can have them: it trims them."""
+    texts = [item for item in received if isinstance(item, str)] if isinstance(received, list) else []
+    if any(item == item.strip() != "" for item in texts):
+        return write_role(case, bound_audiences=texts)
+    return "The token names no audience that a role could bind: mint it with one that the role binds."
+
+
 def write_config(case: LoginCase, **parameters: Any) -> str:
     """Give the command that writes the config with these parameters changed: a write replaces all of it."""
     # What is computed, or a name of nothing that can be written, is left out.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from runpass.vault.explain import jwk, jws, registered
 from runpass.vault.explain.claims import REGISTERED, folded
-from runpass.vault.explain.facts import Parameters, said, write_config, write_role
+from runpass.vault.explain.facts import Parameters, bind_audience, said, write_config, write_role
 from runpass.vault.explain.go_json import NotJson, decode_object
 from runpass.vault.explain.go_text import quoted
 from runpass.vault.explain.jwk import UnusableKeys
@@ -188,9 +188,7 @@ def _audience(case: LoginCase, role: Parameters, found: Registered) -> Check:
         passed=not wanted or bool(set(wanted) & set(found.audience)),
         expected=said(wanted) if wanted else "any",
         received=said(list(found.audience)),
-        fix=write_role(case, bound_audiences=list(found.audience))
-        if any(found.audience)
-        else "The token names no audience: mint it with one of those that the role binds.",
+        fix=bind_audience(case, list(found.audience)),
         errors=(f"{VALIDATING}{sentence}",),
     )
 

@@ -151,3 +151,56 @@ def test_vault_has_no_templates_in_policies():
     role = {"token_policies": ["x-{{.gone}}"], "token_policies_template_claims": True}
     assert explain(case(role)).status == 500
     assert explain(case(role, server="vault")).accepted
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "bound"),
+    [
+        ("string", ["a", 1, None, ["b"], True], ["x", "a", True]),
+        ("string", 7.5, ["x", 7]),
+        ("glob", ["a", True], ["x", "a"]),
+    ],
+)
+def test_the_fix_of_a_bound_claim_adds_what_can_match_and_nothing_else(kind: str, value: Any, bound: list[Any]):
+    role = {"bound_claims": {"q": "x", "organizationId": "o-1"}, "bound_claims_type": kind}
+    first = explain(case(role, {"q": value, "organizationId": "o-1"})).first
+    assert first is not None
+    assert json.loads(first.fix.splitlines()[2])["bound_claims"]["q"] == bound
+
+
+@pytest.mark.parametrize("value", [[], [1.5], [["a"]], [{"a": 1}]])
+def test_where_no_value_can_match_the_fix_says_so_and_leaves_the_others_bound(value: Any):
+    first = explain(case({"bound_claims": {"q": "x", "env": "prod"}}, {"q": value})).first
+    assert first is not None
+    assert first.fix.startswith("No value can be bound that matches this")
+    assert json.loads(first.fix.splitlines()[2])["bound_claims"] == {"env": "prod"}
+
+
+def test_a_policy_that_becomes_root_is_taken_out_by_the_fix():
+    role = {"token_policies": ["{{.q}}", "app"], "token_policies_template_claims": True}
+    first = explain(case(role, {"q": " Root "})).first
+    assert first is not None
+    assert first.errors == ("auth methods cannot create root tokens",)
+    assert json.loads(first.fix.splitlines()[1])["token_policies"] == ["app"]
+
+
+@pytest.mark.parametrize(
+    ("role", "seconds"),
+    [
+        ({"token_ttl": 300, "token_explicit_max_ttl": 100}, 100),
+        ({"token_ttl": 0, "token_max_ttl": 77}, 77),
+        ({"token_period": 600, "token_max_ttl": 60, "token_ttl": 30}, 600),
+        ({"token_period": 600, "token_explicit_max_ttl": 60}, 60),
+        ({"token_ttl": 0}, 0),
+    ],
+)
+def test_a_token_lives_no_longer_than_its_caps(role: dict[str, Any], seconds: int):
+    granted = explain(case(role)).granted
+    assert granted is not None
+    assert granted.ttl_seconds == seconds
+
+
+def test_the_document_of_keys_is_repeated_as_it_stands():
+    spoiled = {"keys": [{"kty": "AKP"}]}
+    found = explain(replace(case(), jwks=spoiled, jwks_text='{ "keys":[{"kty":"AKP"}]}\n'))
+    assert (found.error or "").endswith('unsupported key type/format { "keys":[{"kty":"AKP"}]}\n')
