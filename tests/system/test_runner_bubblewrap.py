@@ -84,3 +84,15 @@ def test_a_process_that_left_its_group_and_parent_is_killed(plane, runner):
 def test_a_job_names_values_that_are_masked_from_then_on(plane, runner):
     _, log = attack(plane, "echo fetched-by-the-job >> $RUNPASS_MASK_FILE; echo fetched-by-the-job")
     assert log.splitlines() == ["***"]
+
+
+@pytest.mark.parametrize("place", ["tmp", "shm"])
+def test_a_command_cannot_lead_the_next_ones_sandbox_to_a_directory_of_the_host(plane, runner, place):
+    """SECURITY: bubblewrap resolves what it binds outside of the sandbox, where a link may lead anywhere."""
+    swap = f"cd .. && mv {place} {place}-away && ln -s {runner.state_dir} {place}"
+    lease = plane.offer(swap, "ls /tmp /dev/shm; echo reached")
+    finish = plane.wait_finished(lease)
+    assert finish.outcome is not Outcome.SUCCESS
+    assert f"in the place of its own directory {place}" in (finish.error or "")
+    assert "runner.json" not in plane.log(lease)
+    assert "reached" not in plane.log(lease)

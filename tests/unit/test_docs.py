@@ -1,5 +1,6 @@
 """The documentation says only what is there: links resolve, settings exist, every refusal is explained."""
 
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -52,6 +53,18 @@ def broken(page: Path) -> list[str]:
         if not target.exists() or (anchor and anchor not in anchors(target)):
             found.append(link)
     return found
+
+
+def test_the_measured_numbers_are_those_of_the_committed_run():
+    """What lists may cost on a full database, and a caller beside 200 wrong logins: 1.5 and 2 times as much."""
+    page = (ROOT / "docs/reference/limits.md").read_text(encoding="utf-8")
+    lists = json.loads((ROOT / "bench/results.json").read_text(encoding="utf-8"))["lists"]
+    logins = {kind: found.pop("get project, beside 200 wrong logins")["p95Ratio"] for kind, found in lists.items()}
+    grown = {kind: max(row["p95Ratio"] for row in found.values()) for kind, found in lists.items()}
+    for name, ratios, most in (("almost empty", grown, 1.5), ("alone", logins, 2)):
+        assert max(ratios.values()) <= most
+        assert f"compared with {name} | {ratios['SQLite']} | {ratios['PostgreSQL']} |" in page
+    assert {f"compares {len(found)} lists" in page for found in lists.values()} == {True}
 
 
 @by_name

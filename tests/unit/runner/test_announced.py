@@ -65,3 +65,12 @@ def test_only_so_many_are_masked_later_and_none_is_shown():
     assert [mask.text(value) for value in values] == ["***"] * MOST + values[MOST:]
     assert Announced(mask).hide(COMMAND + "x" * (LONGEST + 1)) == HIDDEN
     assert mask.text("x" * (LONGEST + 1)) == "x" * (LONGEST + 1)
+
+
+def test_a_line_too_long_to_wait_for_is_hidden_to_its_end():
+    secret = "s3cr3t-" * 5_000
+    assert pumped(f"{COMMAND}{secret}", f"{secret}\nnext\n", pause=0.01) == [HIDDEN, "next"]
+
+
+def test_what_github_escapes_is_masked_as_it_was_meant():
+    assert pumped(f"{COMMAND}p%25ssw0rd-100%25!\n", "p%ssw0rd-100%!\n", pause=0.01) == [HIDDEN, "***"]

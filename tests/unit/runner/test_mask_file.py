@@ -201,3 +201,12 @@ def test_a_name_that_is_itself_a_secret_is_masked_too():
     reporter = asyncio.run(story())
     assert reporter.leaks == [("shell:1", "***")]
     assert (reporter.lines, reporter.after) == (["***"], [0]), "the last line of a step stays the last one"
+
+
+def test_a_file_that_is_written_anew_again_and_again_fills_no_memory(scene):
+    for batch in range(4):
+        scene.path.write_text("".join(f"secret-{batch}-{number:04}\n" for number in range(MOST_VALUES // 2)))
+        scene.look()
+    assert scene.mask.text("secret-0-0000 secret-1-0249") == "*** ***"
+    assert scene.mask.text("secret-2-0000") == "secret-2-0000"
+    assert any("the rest is not masked" in sentence for sentence in scene.said)

@@ -1,5 +1,7 @@
 """What one command may pass on to the next."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,3 +51,16 @@ def test_whatever_is_in_the_file_it_is_passed_on_or_refused(content: bytes):
     except NotPassedOn:
         return
     assert all("\0" not in value for value in found.values())
+
+
+def test_a_quote_of_a_megabyte_is_read_in_one_go():
+    begun = time.monotonic()
+    with pytest.raises(NotPassedOn, match="128 KiB"):
+        passed_on(b'A="' + b"x" * 1_000_000 + b'"')
+    with pytest.raises(NotPassedOn, match="line 1"):
+        passed_on(b'A="' + b"\\" * 1_000_001)
+    assert time.monotonic() - begun < 20  # seconds, where a quadratic look would take minutes
+
+
+def test_escapes_in_double_quotes_are_a_shells():
+    assert passed_on(b'A="say \\"hi\\" for \\$5 \\n"') == {"A": 'say "hi" for $5 \\n'}
