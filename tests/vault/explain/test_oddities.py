@@ -57,7 +57,7 @@ def test_a_role_of_globs_that_binds_something_else_is_explained(both: Comparison
         assert (value, outcome.status, outcome.error) == (value, explained.status, explained.error)
 
 
-@pytest.mark.parametrize("odd", LOGINS, ids=str)
+@pytest.mark.parametrize("odd", LOGINS, ids=[f"login {number}" for number in range(len(LOGINS))])
 def test_an_odd_login_ends_as_it_is_explained(odd: dict[str, Any], both: Comparison):
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "run", "iat": now, "nbf": now, "exp": now + 300}
