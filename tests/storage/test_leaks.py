@@ -35,7 +35,8 @@ def test_a_leak_is_kept_once_shown_and_audited(tenant: Tenant, world: World):
         assert deployment is not None
         shown = deployment_answer(tx, world.cipher, deployment).leaks
         in_list = deployment_answers(tx, [deployment])[0].leaks
-        events = tx.execute(select(audit_events).where(audit_events.c.action == "secret.leaked")).all()
+        leaked = select(audit_events).where(audit_events.c.action == "secret.leaked")
+        events = tx.execute(leaked.order_by(audit_events.c.seq)).all()
     assert [(leak.secret, leak.step) for leak in shown] == [
         ("DB_PASSWORD", "shell:1"),
         ("secrets/db.password", "shell:2"),
@@ -55,6 +56,7 @@ def test_a_runner_that_makes_leaks_up_fills_no_table(tenant: Tenant, world: Worl
         tell(world, runner, lease, *made_up)
     with world.database.read() as tx:
         deployment = store.get_deployment(tx, tenant.id, lease.run.deployment_id)
-        events = tx.execute(select(audit_events).where(audit_events.c.action == "secret.leaked")).all()
+        leaked = select(audit_events).where(audit_events.c.action == "secret.leaked")
+        events = tx.execute(leaked.order_by(audit_events.c.seq)).all()
     assert deployment is not None
     assert len(deployment.leaks) == len(events) == MAX_LEAKS
