@@ -102,7 +102,7 @@ def _left_behind(tenant: Tenant, lease: Lease, credential: StoredCredential, run
     with world.database.write() as tx:
         vault_logins.end_logins(tx, world.cipher, lease, None, now)
         among, to = (runner.pool_id, None), (runner.id, digest(secret))
-        taken = login_store.take_sweep(tx, among, now, now + timedelta(hours=1), to)
+        taken = login_store.take_sweep(tx, among, now, lambda _: now + timedelta(hours=1), to)
     assert taken is not None
     return login
 

@@ -1,116 +1,30 @@
-"""The account of logins at Vaults, and the sweep: who may say what, and what is never forgotten."""
+"""The account of logins at Vaults: who may say what, and what is never forgotten."""
 
 import json
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import pytest
 from sqlalchemy import select
 
-from factories import LEASE, Tenant, World, holder
+from factories import Tenant, World
 from runpass.errors import StaleLease
 from runpass.ids import VaultLoginId, new_id
-from runpass.protocol import sweeper
-from runpass.protocol.identity import ForCredential, ForJob
-from runpass.protocol.registration import Isolation
-from runpass.protocol.reports import Finish, Outcome
-from runpass.protocol.run_lease import RunLease
-from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
-from runpass.protocol.vault_logins import EndedLogin, GivenToken, LoginEnd, LoginReport
+from runpass.protocol.identity import ForJob
+from runpass.protocol.vault_logins import GivenToken, LoginEnd
 from runpass.secret import Secret
-from runpass.server.credentials.store import delete_assignment, delete_credential, record_role
-from runpass.server.db.schema.audit import audit_events
+from runpass.server.credentials.store import record_role
 from runpass.server.db.schema.vault_logins import identity_tokens, vault_logins
 from runpass.server.deployments import login_store
-from runpass.server.deployments.audiences import OwnAudiences
-from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import LEEWAY, settle_once
-from runpass.server.deployments.outstanding import Outstanding, outstanding
-from runpass.server.deployments.run_leases import RUNNER_REVOKED, end_expired, finish, lose_all, save_login, take
+from runpass.server.deployments.run_leases import RUNNER_REVOKED, lose_all
 from runpass.server.deployments.store import get_deployment
-from runpass.server.issuer.keys import new_key
-from runpass.server.issuer.minting import Minter
-from runpass.server.issuer.ring import KeyRing
-from runpass.server.runners.model import Runner
-from runpass.server.vault_tasks.connection_tests import TestRules
-from runpass.server.vault_tasks.sweeps import FIRST_PAUSE, TAKES, finish_sweep, take_sweep
-
-ISSUER = "https://id.example.com/"
-TTL = timedelta(minutes=2)
-ACCESSOR = "accessor-of-the-token"
-GIVEN = GivenToken(accessor=Secret(ACCESSOR), ttl_seconds=120, renewable=True)
-ROLE = {"roleName": "deploy", "mount": "jwt", "namespace": "", "config": "{}"}
-
-
-class Run:
-    """A run that a runner has taken, with a credential."""
-
-    def __init__(self, world: World, tenant: Tenant, isolation: Isolation = Isolation.UID, **value: Any) -> None:
-        self.world, self.tenant = world, tenant
-        minter = Minter(KeyRing((new_key(world.clock.now()),)), ISSUER, world.clock)
-        self.passport = Passport(
-            world.rules, minter, own=OwnAudiences(ISSUER[:-1], (ISSUER,)), lifetime=timedelta(minutes=5)
-        )
-        parts = (world.database, world.cipher, world.clock)
-        self.rules = TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
-        self.project, environment = tenant.somewhere_to_deploy()
-        self.credential = tenant.credential(**value)
-        tenant.assign(self.credential, self.project)
-        self.runner = tenant.runner(isolation)
-        tenant.queue(environment)
-        lease = take(world.rules, self.runner)
-        assert lease is not None
-        self.lease: RunLease = lease
-        self.holder = holder(self.runner, lease)
-
-    def log_in(self) -> VaultLoginId:
-        token = self.passport.issue(self.holder, ForCredential(credential_id=self.credential.id))
-        assert token.login_id is not None
-        return VaultLoginId(token.login_id)
-
-    def tell(self, login: VaultLoginId, given: GivenToken | None = GIVEN) -> None:
-        report = LoginReport(fencing_token=self.lease.fencing_token, given=given)
-        save_login(self.world.rules, self.holder, login, report)
-
-    def finish(self, *ended: EndedLogin, tells: bool = True) -> None:
-        word = Finish(
-            fencing_token=self.lease.fencing_token, outcome=Outcome.SUCCESS, vault_logins=ended if tells else None
-        )
-        finish(self.world.rules, self.holder, word)
-
-    def lose(self) -> None:
-        self.world.clock.advance(LEASE)
-        end_expired(self.world.rules)
-
-    def left(self) -> Outstanding:
-        with self.world.database.read() as tx:
-            return outstanding(tx, self.tenant.admin, self.tenant.id, None, self.world.clock.now())
-
-    def counts(self) -> tuple[int, int, int]:
-        found = self.left()
-        return len(found.known), len(found.unknown), found.in_use
-
-    def sweep(self, runner: Runner | None = None) -> Sweep | None:
-        return take_sweep(self.rules, runner or self.tenant.runner())
-
-    def swept(self, task: Sweep, result: SweepResult, runner: Runner | None = None) -> None:
-        report = SweepReport(result=result, said="text", hint="text")
-        finish_sweep(self.rules, runner or self.runner, VaultLoginId(task.task_id), task.task_secret, report)
-
-    def actions(self) -> list[str]:
-        with self.world.database.read() as tx:
-            mine = select(audit_events.c.action).where(audit_events.c.organization_id == self.tenant.id)
-            return list(tx.execute(mine.order_by(audit_events.c.seq)).scalars())
+from vault_run import ACCESSOR, GIVEN, ISSUER, ROLE, TTL, Run, gone
 
 
 @pytest.fixture
 def run(world: World, tenant: Tenant) -> Run:
     return Run(world, tenant)
-
-
-def gone(login: VaultLoginId, end: LoginEnd = LoginEnd.REVOKED, given: GivenToken | None = GIVEN) -> EndedLogin:
-    return EndedLogin(login_id=login, end=end, given=given)
 
 
 def test_a_login_counts_from_the_moment_that_its_token_is_minted(run: Run):
@@ -192,87 +106,6 @@ def test_what_was_recorded_for_another_role_says_nothing(run: Run, world: World)
     assert run.counts() == (0, 1, 0)
 
 
-def test_the_token_of_a_lost_run_is_swept_by_another_runner_of_the_pool(run: Run, world: World):
-    login = run.log_in()
-    run.tell(login)
-    assert run.sweep() is None
-    run.lose()
-    assert run.counts() == (1, 0, 0)
-    other, of_the_same_pool = run.tenant.runner(), run.tenant.runner()
-    assert run.sweep(run.tenant.runner(pool="other")) is None
-    assert take_sweep(run.rules, world.tenant("stranger").runner()) is None
-    task = run.sweep(other)
-    assert task is not None
-    value = task.grant.value
-    assert (task.accessor.reveal(), task.deployment_id) == (ACCESSOR, run.lease.run.deployment_id)
-    assert (value.address, value.role_name, value.jwt_auth_backend_path) == (
-        "https://vault.example.com:8200",
-        "deploy",
-        "jwt",
-    )
-    claims = jwt.decode(task.sweeper_token.reveal(), options={"verify_signature": False})
-    assert (claims["sub"], claims["aud"]) == (sweeper.subject(run.tenant.id), sweeper.audience(run.tenant.id))
-    assert run.sweep(other) is None
-    with pytest.raises(StaleLease):
-        finish_sweep(run.rules, other, login, Secret("rpt_wrong"), SweepReport(result=SweepResult.REVOKED))
-    for somebody_else in (world.tenant("other").runner(), of_the_same_pool):
-        with pytest.raises(StaleLease):
-            run.swept(task, SweepResult.REVOKED, somebody_else)
-    run.swept(task, SweepResult.REVOKED, other)
-    assert run.counts() == (0, 0, 0)
-    with pytest.raises(StaleLease):
-        run.swept(task, SweepResult.REVOKED, other)
-    assert run.actions()[-2:] == ["identity_token.minted", "vault_token.swept"]
-
-
-def test_a_sweep_is_given_out_again_when_its_runner_dies_and_tried_again_when_it_fails(run: Run, world: World):
-    run.tell(run.log_in(), GIVEN.model_copy(update={"ttl_seconds": 3_600}))
-    run.lose()
-    dying, other = run.tenant.runner(), run.tenant.runner()
-    first = run.sweep(dying)
-    assert first is not None
-    world.clock.advance(TAKES)
-    with pytest.raises(StaleLease):
-        run.swept(first, SweepResult.REVOKED, dying)
-    second = run.sweep(other)
-    assert second is not None
-    assert second.task_secret != first.task_secret
-    run.swept(second, SweepResult.FAILED, other)
-    (login,) = run.left().known
-    assert (login.swept, login.sweep_said, login.sweep_hint, login.sweeps) == (SweepResult.FAILED, "text", "text", 2)
-    assert run.sweep(other) is None
-    world.clock.advance(FIRST_PAUSE * 2**2)
-    assert run.sweep(other) is not None
-
-
-def test_nobody_sweeps_what_must_have_expired(run: Run, world: World):
-    run.tell(run.log_in())
-    run.lose()
-    world.clock.advance(TTL)
-    assert run.sweep() is None
-    assert run.counts() == (0, 0, 0)
-
-
-@pytest.mark.parametrize(
-    ("result", "left"), [(SweepResult.NOT_OURS, (0, 1, 0)), (SweepResult.NOT_VERIFIABLE, (1, 0, 0))]
-)
-def test_what_is_not_certainly_ours_is_told_and_left_alone(
-    run: Run, world: World, result: SweepResult, left: tuple[int, int, int]
-):
-    run.tell(run.log_in())
-    run.lose()
-    other = run.tenant.runner()
-    task = run.sweep(other)
-    assert task is not None
-    run.swept(task, result, other)
-    assert run.counts() == left
-    with world.database.read() as tx:
-        assert login_store.count_outstanding(tx) == left[:2]
-    assert run.actions()[-1] == "vault_token.not_swept"
-    world.clock.advance(timedelta(seconds=30))
-    assert run.sweep(other) is None
-
-
 @pytest.mark.parametrize(
     ("end", "given", "left", "is_swept"),
     [
@@ -331,38 +164,6 @@ def test_a_revoked_runner_loses_its_leases_in_the_same_transaction(run: Run, wor
         ended = get_deployment(tx, run.tenant.id, lost.id)
     assert ended is not None
     assert ended.error == RUNNER_REVOKED
-
-
-def test_a_sweep_goes_where_the_login_went_whatever_became_of_the_credential(run: Run, world: World):
-    run.tell(run.log_in())
-    with world.database.write() as tx:
-        delete_assignment(tx, run.credential.id, run.project.id)
-        delete_credential(tx, run.credential.id)
-    run.lose()
-    task = run.sweep()
-    assert task is not None
-    assert task.grant.value.address == "https://vault.example.com:8200"
-
-
-def test_a_sweepers_token_crosses_no_network_in_clear_text_once_the_policy_is_taken_back(world: World, tenant: Tenant):
-    tenant.set_organization(allow_clear_text_vault=True)
-    run = Run(world, tenant, address="http://vault.example.com")
-    run.tell(run.log_in())
-    run.lose()
-    tenant.set_organization(allow_clear_text_vault=False)
-    assert run.sweep() is None
-    (login,) = run.left().known
-    assert login.swept is SweepResult.FAILED
-    assert "allowClearTextVault" in (login.sweep_said or "")
-
-
-def test_a_runner_without_isolation_sweeps_for_its_own_project_only(world: World, tenant: Tenant):
-    run = Run(world, tenant)
-    run.tell(run.log_in())
-    run.lose()
-    mine, bound = tenant.runner(Isolation.NONE), Run(world, tenant, Isolation.NONE)
-    assert take_sweep(run.rules, bound.runner) is None
-    assert take_sweep(run.rules, mine) is not None
 
 
 def test_job_tokens_of_ended_runs_are_named_until_no_vault_takes_them(run: Run, world: World):

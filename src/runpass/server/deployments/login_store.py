@@ -1,5 +1,6 @@
 """Every query on logins at Vaults."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,29 +94,32 @@ def take_sweep(
     tx: Transaction,
     among: tuple[PoolId, ProjectId | None],
     now: datetime,
-    again_at: datetime,
+    again_at: Callable[[int], datetime],
     to: tuple[RunnerId, bytes],
 ) -> StoredLogin | None:
     """Give the login of a pool, or of one project in it, whose token is to be swept first.
 
-    Nobody else gets it before `again_at`. `to` is the runner, and the digest of its secret for this task.
+    Nobody else gets it before `again_at`, a function of how often it was given out before. `to` is the runner, and the
+    digest of its secret for this task.
     """
     (pool_id, project_id), (runner_id, secret_sha256) = among, to
     due = (vault_logins.c.pool_id == pool_id) & (vault_logins.c.sweep_after <= now)
-    query = select(vault_logins.c.id).where(due, or_(vault_logins.c.until.is_(None), vault_logins.c.until > now))
+    query = select(vault_logins.c.id, vault_logins.c.sweeps).where(
+        due, or_(vault_logins.c.until.is_(None), vault_logins.c.until > now)
+    )
     if project_id is not None:
         query = query.where(vault_logins.c.project_id == project_id)
     first = query.order_by(vault_logins.c.sweep_after).limit(1).with_for_update(skip_locked=True)
-    chosen = tx.execute(first).scalar_one_or_none()
+    chosen = tx.execute(first).one_or_none()
     if chosen is None:
         return None
     values = {
-        "sweep_after": again_at,
+        "sweep_after": again_at(chosen.sweeps),
         "sweeps": vault_logins.c.sweeps + 1,
         "sweep_secret_sha256": secret_sha256,
         "sweep_runner_id": runner_id,
     }
-    change = update(vault_logins).where(vault_logins.c.id == chosen).values(**values).returning(*vault_logins.c)
+    change = update(vault_logins).where(vault_logins.c.id == chosen.id).values(**values).returning(*vault_logins.c)
     return _login(tx.execute(change).one())
 
 

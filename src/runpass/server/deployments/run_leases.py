@@ -16,7 +16,6 @@ from runpass.errors import Conflict, StaleLease, Unauthenticated, Unavailable
 from runpass.ids import RunLeaseId, RunnerId, VaultLoginId, new_id
 from runpass.observability.metrics import RUNNERS_LOST, SECRETS_MASKED
 from runpass.protocol.credentials import CredentialKind
-from runpass.protocol.registration import Isolation
 from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Report
 from runpass.protocol.run_lease import HeartbeatAnswer, Phase, RunLease, Wish
 from runpass.protocol.vault_logins import LoginReport
@@ -39,7 +38,7 @@ from runpass.server.deployments.transitions import Event, event_of
 from runpass.server.deployments.vault_logins import end_logins
 from runpass.server.deployments.vault_logins import keep_report as keep_login
 from runpass.server.runners.model import Runner
-from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
+from runpass.server.runners.store import bind_to_project, hold_runner, mark_seen
 from runpass.server.tenancy.environment_store import get_environment
 from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization, get_project
@@ -95,14 +94,12 @@ def take(rules: LeaseRules, runner: Runner) -> RunLease | None:
 def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deployment | None:
     """Give a lease on the next deployment, the deployment as it ended if it had to be refused, or None."""
     now = rules.clock.now()
-    mark_seen(tx, known.id, now)  # also keeps other calls of this runner out until we are done
-    runner = get_runner(tx, known.id)
-    if runner is None or runner.revoked_at is not None:
+    runner = hold_runner(tx, known.id, now)
+    if runner is None:
         raise Unauthenticated("the runner key is unknown or was revoked")
-    unisolated = runner.isolation is Isolation.NONE
-    if lease_store.live_leases(tx, runner.id) >= (1 if unisolated else runner.capacity):
+    if lease_store.live_leases(tx, runner.id) >= (1 if runner.is_unisolated else runner.capacity):
         return None
-    deployment = store.take_next(tx, runner.pool_id, runner.bound_project_id if unisolated else None, now)
+    deployment = store.take_next(tx, runner.pool_id, runner.only_project_id, now)
     if deployment is None:
         return None
     granted = credentials_for(tx, deployment)
@@ -113,8 +110,7 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
         event, sentence = refused
         status = change_state(tx, deployment, event, by="system", now=now, values={"error": sentence})
         return replace(deployment, status=status)
-    if unisolated:
-        bind_to_project(tx, runner.id, deployment.project_id)
+    bind_to_project(tx, runner, deployment.project_id)
     secret = new_bearer("rpl")
     asks_with = new_bearer("rpi") if has_identity(granted, organization) else None
     lease = replace(

@@ -30,3 +30,13 @@ class Runner:
     def audit_name(self) -> str:
         """Give the name the audit trail knows this runner by."""
         return f"runner:{self.id}"
+
+    @property
+    def is_unisolated(self) -> bool:
+        """Whether what it runs could reach whatever ran there before, so that it serves a single project."""
+        return self.isolation is Isolation.NONE
+
+    @property
+    def only_project_id(self) -> ProjectId | None:
+        """Give the one project that it may still work for, or nothing where it may work for all of its pool."""
+        return self.bound_project_id if self.is_unisolated else None

@@ -97,10 +97,21 @@ def list_runners(tx: Transaction, organization_id: OrganizationId) -> list[Runne
     return [_runner(row) for row in tx.execute(_with_pool().where(mine).order_by(runners.c.id))]
 
 
-def bind_to_project(tx: Transaction, runner_id: RunnerId, project_id: ProjectId) -> None:
-    """Bind an unisolated runner to the first project it works for."""
-    mine = (runners.c.id == runner_id) & runners.c.bound_project_id.is_(None)
-    tx.execute(update(runners).where(mine).values(bound_project_id=project_id))
+def hold_runner(tx: Transaction, runner_id: RunnerId, now: datetime) -> Runner | None:
+    """Give the runner that asks for work as it is at this moment; nothing if its key was revoked.
+
+    Every other call of this runner for work waits until the transaction has ended.
+    """
+    mark_seen(tx, runner_id, now)
+    runner = get_runner(tx, runner_id)
+    return None if runner is None or runner.revoked_at is not None else runner
+
+
+def bind_to_project(tx: Transaction, runner: Runner, project_id: ProjectId) -> None:
+    """Bind a runner without isolation to the first project that it works for."""
+    if runner.is_unisolated:
+        mine = (runners.c.id == runner.id) & runners.c.bound_project_id.is_(None)
+        tx.execute(update(runners).where(mine).values(bound_project_id=project_id))
 
 
 def mark_seen(tx: Transaction, runner_id: UUID, now: datetime) -> None:

@@ -13,7 +13,6 @@ from runpass.errors import InvalidInput, StaleLease, TooManyRequests
 from runpass.ids import CredentialId, PoolId, VaultTaskId, new_id
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
-from runpass.protocol.registration import Isolation
 from runpass.protocol.run_lease import Phase
 from runpass.protocol.vault_tasks import ConnectionTest, TestReport
 from runpass.secret import Secret
@@ -29,7 +28,7 @@ from runpass.server.db.engine import Database, Transaction
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
-from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
+from runpass.server.runners.store import bind_to_project, hold_runner
 from runpass.server.tenancy.model import Organization, Project
 from runpass.server.tenancy.store import get_organization, get_project
 from runpass.server.vault_tasks import store
@@ -109,13 +108,10 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
     """Give the next test of the runner's pool with its tokens; nothing if there is none that may still be made."""
     now, secret = rules.clock.now(), new_bearer("rpt")
     with rules.database.write() as tx:
-        mark_seen(tx, runner.id, now)  # also keeps other calls of this runner out until we are done
-        known = get_runner(tx, runner.id)
-        if known is None or known.revoked_at is not None:
+        known = hold_runner(tx, runner.id, now)
+        if known is None:
             return None
-        unisolated = known.isolation is Isolation.NONE
-        bound = known.bound_project_id if unisolated else None
-        task = store.take_next(tx, (known.pool_id, bound), known.id, digest(secret), now)
+        task = store.take_next(tx, (known.pool_id, known.only_project_id), known.id, digest(secret), now)
         if task is None:
             return None
         project = get_project(tx, task.organization_id, task.project_id)
@@ -125,8 +121,7 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
             return None  # it was taken away meanwhile: the test ends as lost
         if clear_text_refusal([credential], organization) is not None:
             return None
-        if unisolated:
-            bind_to_project(tx, known.id, project.id)
+        bind_to_project(tx, known, project.id)
         expired, login = _tokens(rules, task, credential, organization, project, known)
         for minted in (expired, login):
             record(tx, _minted(task, known, minted, now))

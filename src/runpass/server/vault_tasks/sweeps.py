@@ -19,29 +19,32 @@ from runpass.errors import StaleLease
 from runpass.ids import VaultLoginId
 from runpass.observability.metrics import TOKENS_MINTED, VAULT_TOKENS_SWEPT
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc, is_clear_text
-from runpass.protocol.registration import Isolation
 from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials.sealing import unseal
 from runpass.server.credentials.store import get_credential
+from runpass.server.db.encryption import CorruptColumn
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import login_store
 from runpass.server.deployments.login_model import NOT_AGAIN, Standing, StoredLogin
 from runpass.server.deployments.vault_logins import accessor_of
 from runpass.server.issuer.minting import Minted
 from runpass.server.runners.model import Runner
-from runpass.server.runners.store import bind_to_project, get_runner, mark_seen
+from runpass.server.runners.store import bind_to_project, hold_runner
 from runpass.server.tenancy.store import get_organization
 from runpass.server.vault_tasks.connection_tests import TestRules
 
 _log = structlog.get_logger(__name__)
-TAKES: Final = timedelta(seconds=20)
-"""How long a runner may take for a sweep; then it is given out again."""
+FIRST_TAKES: Final = timedelta(seconds=3)
+"""How long a runner may take for a sweep; then it is given out again, since that runner may be gone. Each time it gets
+twice as long, for a Vault that is slow."""
+LONGEST_TAKES: Final = timedelta(minutes=1)
 FIRST_PAUSE: Final = timedelta(seconds=2)
 LONGEST_PAUSE: Final = timedelta(minutes=10)
 MOST_DOUBLINGS: Final = 16
+UNREADABLE: Final = "what is stored of this login, or of its credential, does not open"
 CLEAR_TEXT: Final = (
     "the Vault's address is http:// on another machine, which the organization policy allowClearTextVault"
     " does not permit"
@@ -52,34 +55,42 @@ def take_sweep(rules: TestRules, runner: Runner) -> Sweep | None:
     """Give the next token of the runner's pool that is to be swept; nothing if there is none."""
     now, secret = rules.clock.now(), new_bearer("rpt")
     with rules.database.write() as tx:
-        mark_seen(tx, runner.id, now)  # also keeps other calls of this runner out until we are done
-        known = get_runner(tx, runner.id)
-        if known is None or known.revoked_at is not None:
+        known = hold_runner(tx, runner.id, now)
+        if known is None:
             return None
-        unisolated = known.isolation is Isolation.NONE
-        among = (known.pool_id, known.bound_project_id if unisolated else None)
-        login = login_store.take_sweep(tx, among, now, now + TAKES, (known.id, digest(secret)))
-        accessor = accessor_of(rules.cipher, login) if login else None
-        if login is None or accessor is None:
+        among = (known.pool_id, known.only_project_id)
+        login = login_store.take_sweep(tx, among, now, lambda sweeps: now + _takes(sweeps), (known.id, digest(secret)))
+        if login is None:
+            return None
+        try:
+            accessor, grant = accessor_of(rules.cipher, login), _grant(tx, rules, login)
+        except (CorruptColumn, ValueError):  # it keeps no other one from being swept
+            _log.exception("vault_token.not_sweepable", vault_login=str(login.id))
+            _keep(tx, login, SweepReport(result=SweepResult.FAILED, said=UNREADABLE), now)
+            return None
+        if accessor is None:
             return None
         if not _may_go_there(tx, login):
             _keep(tx, login, SweepReport(result=SweepResult.FAILED, said=CLEAR_TEXT), now)
             return None
-        if unisolated:
-            bind_to_project(tx, known.id, login.project_id)
+        bind_to_project(tx, known, login.project_id)
         minted = rules.minter.mint_sweeper(login.organization_id)
         record(tx, _minted(login, known, minted, now))
-        grant = _grant(tx, rules, login)
     TOKENS_MINTED.labels("sweep").inc()
     return Sweep(
         task_id=login.id,
         task_secret=secret,
-        expires_at=now + TAKES,
+        expires_at=login.sweep_after or now,
         grant=grant,
         sweeper_token=minted.token,
         accessor=accessor,
         deployment_id=login.deployment_id,
     )
+
+
+def _takes(sweeps: int) -> timedelta:
+    longer: int = 2 ** min(sweeps, MOST_DOUBLINGS)
+    return min(FIRST_TAKES * longer, LONGEST_TAKES)
 
 
 def finish_sweep(rules: TestRules, runner: Runner, login_id: VaultLoginId, secret: Secret, report: SweepReport) -> None:
