@@ -52,6 +52,7 @@ class FakeControlPlane(OnASocket):
         self.failures: deque[int] = deque()  # statuses to answer the next reports with
         self.refuse_identity = False
         self.keeps_account = True  # an older server does not
+        self.refuse_heartbeats = None
         self.refuse_logins = 0
         self.logins: dict[UUID, dict[UUID, list[GivenToken | None]]] = defaultdict(lambda: defaultdict(list))
         self.revoked = False
@@ -191,6 +192,8 @@ class FakeControlPlane(OnASocket):
     def _heartbeat(self, lease, body):
         assert decode(Heartbeat, body).fencing_token == lease.fencing_token
         self.heartbeats[lease.lease_id] += 1
+        if self.refuse_heartbeats:
+            raise Refused(self.refuse_heartbeats, "trouble", "try again")
         expires_at = datetime.now(UTC) + timedelta(seconds=self.lease_seconds)
         return HeartbeatAnswer(expires_at=expires_at, wish=self.wish.get(lease.lease_id, Wish.GO_ON))
 

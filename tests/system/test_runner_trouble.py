@@ -51,6 +51,19 @@ def test_a_command_that_ignores_sigterm_and_forks_away_is_ended(plane, runner):
     assert not living(mark)
 
 
+def test_no_command_runs_before_the_server_has_heard_of_the_run(plane, runner):
+    """The server gives a run that it never heard of to another runner: its steps would run twice."""
+    plane.refuse_heartbeats = 503
+    try:
+        lease = plane.offer("echo began")
+        plane.wait(lambda: plane.heartbeats[lease.lease_id] > 2)
+        assert plane.step_states(lease) == {"shell:1": "NOT_STARTED"}
+    finally:
+        plane.refuse_heartbeats = None
+    assert plane.wait_finished(lease).outcome is Outcome.SUCCESS
+    assert plane.log(lease) == "began"
+
+
 def test_a_command_that_floods_its_errors_is_ended_in_time(plane, runner):
     lease = plane.offer("yes error >&2", timeout_seconds=0.5)
     finish = plane.wait_finished(lease, 60)

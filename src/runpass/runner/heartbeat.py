@@ -14,6 +14,8 @@ from runpass.runner.stop import Reason, Stop
 log = structlog.get_logger()
 PER_LEASE = 3
 """Heartbeats go out this often per lease."""
+UNHEARD_SECONDS = 0.5
+"""The longest pause until the first answer, where a run waits for it."""
 
 
 class Heartbeats:
@@ -25,12 +27,25 @@ class Heartbeats:
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._kept_until = clock.monotonic() + self._length(lease.expires_at)
+        self._is_heard = False
 
     async def beat(self, stop: Stop) -> None:
         """Beat until cancelled, or until the lease is lost; then `stop` knows."""
         while not stop.lost:
             await asyncio.sleep(self._pause)
             await self._once(stop)
+
+    async def be_heard(self, stop: Stop) -> None:
+        """Beat now, and again until the server has answered once. Raises `StaleLease` if the lease is lost before.
+
+        SECURITY: the server gives a run that it never heard of to another runner, so no command may begin before.
+        """
+        while not (self._is_heard or stop.lost):
+            await self._once(stop)
+            if not self._is_heard:
+                await asyncio.sleep(min(self._pause, UNHEARD_SECONDS))
+        if stop.lost:
+            raise StaleLease("the run lease was lost before the run began")
 
     async def _once(self, stop: Stop) -> None:
         asked_at = self._clock.monotonic()
@@ -45,6 +60,7 @@ class Heartbeats:
             if self._clock.monotonic() >= self._kept_until:
                 stop.ask(Reason.LOST)
         else:
+            self._is_heard = True
             self._kept_until = asked_at + self._length(answer.expires_at)
             if answer.wish is Wish.ABORT:
                 stop.ask(Reason.ABORTED)

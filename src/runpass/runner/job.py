@@ -154,6 +154,8 @@ class Job:
             tokens = await tokens_for_job
         finally:
             tokens_for_job.cancel()
+        if not tokens:  # each one that was minted has told the server that the run began
+            await self._heartbeats.be_heard(self._stop)
         variables = await self._all_variables(cell, self._workspace, vault, tokens)
         # SECURITY: no command runs before the server knows of every token.
         await asyncio.gather(self._account.told(), self._handed.hand(variables))
