@@ -19,6 +19,9 @@ LOOK_SECONDS: Final = 1.0
 REST: Final = 20
 """After a look comes a pause of so many times the processor's time that it took: a twentieth of a core at most."""
 LONGEST_REST_SECONDS: Final = 20.0
+MOST_FAILED: Final = 5
+"""Looks in a row that may fail. SECURITY: a run that cannot be looked at would be one without limits."""
+UNMEASURED: Final = "What the run uses could not be measured."
 _one_walk = threading.Lock()
 """A walk holds many files open: one at a time."""
 
@@ -33,13 +36,16 @@ class Watch:
 
     async def keep(self, stop: Stop) -> None:
         """Look until cancelled, or until the run uses too much; then `stop` knows."""
+        failed = 0
         while not stop.lost:
             took = 0.0
             try:
                 sentence, took = await asyncio.to_thread(self._timed_look)
+                failed = 0
             except Exception:
                 log.exception("run_not_watched")
-                sentence = None
+                failed += 1
+                sentence = UNMEASURED if failed >= MOST_FAILED else None
             if sentence is not None:
                 stop.exceed(sentence)
                 return
