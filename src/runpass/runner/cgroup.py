@@ -11,6 +11,7 @@ from runpass.runner.limits import Limits
 
 PREFIX: Final = "runpass-"
 END_SECONDS: Final = 2.0
+RETRY_SECONDS: Final = 0.005
 
 
 def own_directory() -> Path | None:
@@ -34,10 +35,34 @@ def own_directory() -> Path | None:
 
 
 def remove_empty(parent: Path | None) -> None:
-    """Remove the control groups that runs of earlier runners left with nothing in them."""
-    for directory in [] if parent is None else parent.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            directory.rmdir()  # one in use refuses
+    """Remove the control groups that runs of earlier runners left with nothing in them.
+
+    A process that was killed a moment ago is in no list any more and still keeps its group from being removed.
+    """
+    deadline = time.monotonic() + END_SECONDS
+    left = [] if parent is None else list(parent.glob(f"{PREFIX}*"))
+    while left := [directory for directory in left if not _is_removed(directory) and _is_deserted(directory)]:
+        if time.monotonic() > deadline:
+            return
+        time.sleep(RETRY_SECONDS)
+
+
+def _is_removed(directory: Path) -> bool:
+    try:
+        directory.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def _is_deserted(directory: Path) -> bool:
+    """Whether no living process is in a control group."""
+    try:
+        return not (directory / "cgroup.procs").read_text(encoding="ascii").strip()
+    except OSError:
+        return False
 
 
 class Cgroup:
@@ -68,7 +93,16 @@ class Cgroup:
     def take_in(self, pid: int) -> None:
         """Put a process, and with it all that it will start, into the group. May block for some milliseconds."""
         with contextlib.suppress(OSError):
-            (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
+            try:
+                self._write_pid(pid)
+            except FileNotFoundError:
+                # Another runner of this host, starting, took the group of a run that had not begun for a leftover.
+                self._directory.mkdir(exist_ok=True)
+                self._limits.set()
+                self._write_pid(pid)
+
+    def _write_pid(self, pid: int) -> None:
+        (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def exceeded(self) -> str | None:
         """Give the sentence of the limit that the kernel held the run to, if it had to."""
@@ -85,6 +119,6 @@ class Cgroup:
             except FileNotFoundError:
                 return
             except OSError:
-                time.sleep(0.005)
+                time.sleep(RETRY_SECONDS)
             else:
                 return

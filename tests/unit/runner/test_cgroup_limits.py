@@ -1,7 +1,9 @@
 """Limits of control groups: on a directory that looks like a tree of them, and on the machine's own tree."""
 
 import os
+import shutil
 import subprocess
+import threading
 
 import pytest
 
@@ -85,3 +87,30 @@ def test_a_run_of_this_machines_own_tree_is_held_and_ended(capsys):
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+def test_a_group_that_another_runner_took_for_a_leftover_is_made_anew(tree):
+    group = cgroup.Cgroup.make(tree, "d1", LIMITS)
+    assert group is not None
+    run = tree / "runpass-d1"
+    shutil.rmtree(run)
+    group.take_in(4711)
+    assert (run / "cgroup.procs").read_text() == "4711"
+
+
+def test_a_leftover_with_a_process_in_it_is_left_alone_at_once(tree):
+    (tree / "runpass-d1" / "cgroup.procs").write_text("4711\n")
+    cgroup.remove_empty(tree)
+    assert (tree / "runpass-d1").is_dir()
+
+
+def test_a_leftover_that_is_still_emptying_is_removed(tree):
+    run = tree / "runpass-d3"
+    run.mkdir()
+    (run / "cgroup.procs").write_text("")  # here, what keeps it from being removed for a moment
+    emptied = threading.Timer(0.1, (run / "cgroup.procs").unlink)
+    emptied.start()
+    shutil.rmtree(tree / "runpass-d1")
+    cgroup.remove_empty(tree)
+    emptied.join()
+    assert not run.exists()
