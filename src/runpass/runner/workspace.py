@@ -151,12 +151,7 @@ class WorkspaceRoot:
 
     def open_tmp(self, workspace: Workspace) -> int:
         """Open a run's directory for temporary files, following no link on the way. The caller closes it."""
-        directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        run = os.open(workspace.directory.name, directory, dir_fd=self._directory)
-        try:
-            return os.open("tmp", directory, dir_fd=run)
-        finally:
-            os.close(run)
+        return self._open_part(workspace, "tmp")
 
     def _open_left(self, workspace: Workspace, name: str) -> int:
         tmp = self.open_tmp(workspace)
@@ -175,7 +170,7 @@ class WorkspaceRoot:
         """
         temporary = f".{secrets.token_hex(8)}"
         try:
-            home = self._open_home(workspace)
+            home = self._open_part(workspace, "home")
             try:
                 if os.fstat(home).st_uid != (os.geteuid() if owner is None else owner.uid):
                     raise JobError(f"{name} could not be written: the home directory is not the run's own.")
@@ -195,11 +190,11 @@ class WorkspaceRoot:
             if owner is not None:
                 os.fchown(file.fileno(), owner.uid, owner.gid)
 
-    def _open_home(self, workspace: Workspace) -> int:
+    def _open_part(self, workspace: Workspace, part: str) -> int:
         directory = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
         run = os.open(workspace.directory.name, directory, dir_fd=self._directory)
         try:
-            return os.open("home", directory, dir_fd=run)
+            return os.open(part, directory, dir_fd=run)
         finally:
             os.close(run)
 
