@@ -45,6 +45,7 @@ def play(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Play]:
             operator.write("sys/namespaces/team")
         play.set_up("")
         play.set_up("team")
+        play.plain = api.project("plain")
         yield play
 
 
