@@ -15,6 +15,7 @@ import pytest
 
 from chaos_play import FAULTS, FIRST_TTL, RUNNERS, Faults, Play, SealableOpenBao, again
 from runpass.local.stage import throw_away_stage
+from runpass.runner.cgroup import PREFIX, own_directory
 from runpass.vault.errors import VaultFailure
 from scene import Scene
 
@@ -114,7 +115,7 @@ def tokens_die(play: Play) -> None:
 
 
 def nothing_stays(play: Play) -> None:
-    """No workspace, and no process that runs in one."""
+    """No workspace, no process that runs in one, and no control group of a run."""
     works = [play.stage.root / f"work-{name}" for name in RUNNERS]
     deadline = time.monotonic() + 20
     while left := [path for work in works for path in work.iterdir() if not path.name.startswith(".")]:
@@ -123,6 +124,9 @@ def nothing_stays(play: Play) -> None:
     wanted = re.compile("|".join(re.escape(str(work)) for work in works).encode())
     running = [process for process in Path("/proc").glob("[0-9]*") if wanted.search(arguments_of(process))]
     assert [arguments_of(process) for process in running] == []
+    groups = own_directory()
+    runs = [] if groups is None else groups.glob(f"{PREFIX}*")
+    assert [run.name for run in runs if any(run.name.endswith(deployment) for deployment in play.statuses)] == []
 
 
 def arguments_of(process: Path) -> bytes:

@@ -3,12 +3,16 @@
 import contextlib
 import os
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Final
+
+import structlog
 
 from runpass.runner.cgroup_limits import LEAF, CgroupLimits
 from runpass.runner.limits import Limits
 
+log = structlog.get_logger()
 PREFIX: Final = "runpass-"
 END_SECONDS: Final = 2.0
 RETRY_SECONDS: Final = 0.005
@@ -34,15 +38,22 @@ def own_directory() -> Path | None:
     return directory if os.access(directory / "cgroup.procs", os.W_OK) and os.access(directory, os.W_OK) else None
 
 
-def remove_empty(parent: Path | None) -> None:
-    """Remove the control groups that runs of earlier runners left with nothing in them.
+def end_left(parent: Path | None, uids: Container[int]) -> None:
+    """End and remove the control groups of runs that had one of these users, all of which have lost their runner."""
+    for directory in [] if parent is None else parent.glob(f"{PREFIX}*"):
+        uid = directory.name.removeprefix(PREFIX).partition("-")[0]
+        if uid.isdecimal() and int(uid) in uids:
+            _end(directory)
 
-    A process that was killed a moment ago is in no list any more and still keeps its group from being removed.
-    """
+
+def _end(directory: Path) -> None:
+    """Kill everything in a control group and remove it, which may take until the killed are gone from it."""
+    with contextlib.suppress(OSError):
+        (directory / "cgroup.kill").write_text("1", encoding="ascii")
     deadline = time.monotonic() + END_SECONDS
-    left = [] if parent is None else list(parent.glob(f"{PREFIX}*"))
-    while left := [directory for directory in left if not _is_removed(directory) and _is_deserted(directory)]:
+    while not _is_removed(directory):
         if time.monotonic() > deadline:
+            log.warning("control_group_left", place=str(directory))
             return
         time.sleep(RETRY_SECONDS)
 
@@ -57,14 +68,6 @@ def _is_removed(directory: Path) -> bool:
     return True
 
 
-def _is_deserted(directory: Path) -> bool:
-    """Whether no living process is in a control group."""
-    try:
-        return not (directory / "cgroup.procs").read_text(encoding="ascii").strip()
-    except OSError:
-        return False
-
-
 class Cgroup:
     """The control group of one run."""
 
@@ -73,11 +76,14 @@ class Cgroup:
         self._limits = CgroupLimits(directory, limits)
 
     @classmethod
-    def make(cls, parent: Path | None, name: str, limits: Limits) -> "Cgroup | None":
-        """Make a control group of this name with these limits, or give nothing where that cannot be done."""
+    def make(cls, parent: Path | None, uid: int, run: str, limits: Limits) -> "Cgroup | None":
+        """Make the control group of a run with these limits, or give nothing where that cannot be done.
+
+        The run's user is in its name: whoever holds the user's range later knows that the group is nobody's any more.
+        """
         if parent is None:
             return None
-        directory = parent / f"{PREFIX}{name}"
+        directory = parent / f"{PREFIX}{uid}-{run}"
         try:
             directory.mkdir(exist_ok=True)
         except OSError:
@@ -93,16 +99,7 @@ class Cgroup:
     def take_in(self, pid: int) -> None:
         """Put a process, and with it all that it will start, into the group. May block for some milliseconds."""
         with contextlib.suppress(OSError):
-            try:
-                self._write_pid(pid)
-            except FileNotFoundError:
-                # Another runner of this host, starting, took the group of a run that had not begun for a leftover.
-                self._directory.mkdir(exist_ok=True)
-                self._limits.set()
-                self._write_pid(pid)
-
-    def _write_pid(self, pid: int) -> None:
-        (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
+            (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
 
     def exceeded(self) -> str | None:
         """Give the sentence of the limit that the kernel held the run to, if it had to."""
@@ -110,15 +107,4 @@ class Cgroup:
 
     def end(self) -> None:
         """Kill everything in the group and remove it."""
-        deadline = time.monotonic() + END_SECONDS
-        with contextlib.suppress(OSError):
-            (self._directory / "cgroup.kill").write_text("1", encoding="ascii")
-        while time.monotonic() < deadline:
-            try:
-                self._directory.rmdir()
-            except FileNotFoundError:
-                return
-            except OSError:
-                time.sleep(RETRY_SECONDS)
-            else:
-                return
+        _end(self._directory)

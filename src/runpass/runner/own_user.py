@@ -4,7 +4,7 @@ Runners of one host agree on ranges of 64 user ids; what still runs as one of it
 a runner that is gone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from runpass.errors import ConfigurationError
 from runpass.protocol.registration import Isolation
 from runpass.runner import keyrings, leftovers
 from runpass.runner.cell import Launch, Owner
-from runpass.runner.cgroup import Cgroup, own_directory, remove_empty
+from runpass.runner.cgroup import Cgroup, end_left, own_directory
 from runpass.runner.cgroup_limits import hand_down
 from runpass.runner.gate import counted
 from runpass.runner.killing import kill_users
@@ -56,13 +56,17 @@ class OwnUserIsolator:
                 raise ConfigurationError(f"processes of an earlier runner would not die: {stubborn}")
             if not all(killed):
                 raise ConfigurationError("the users that runs get cannot be cleared of processes of an earlier runner")
+            end_left(self._cgroups, uids)
             leftovers.sweep(uids)
             keyrings.sweep(uids)
-        remove_empty(self._cgroups)
 
     def cell(self, run: str) -> "OwnUserCell":
         """Give the run a user."""
-        return OwnUserCell(self._range, Cgroup.make(self._cgroups, run, self._limits), self._limits.processes)
+
+        def group(uid: int) -> Cgroup | None:
+            return Cgroup.make(self._cgroups, uid, run, self._limits)
+
+        return OwnUserCell(self._range, group, self._limits.processes)
 
     def close(self) -> None:
         """Let another runner have the users."""
@@ -72,10 +76,11 @@ class OwnUserIsolator:
 class OwnUserCell:
     """One run's user."""
 
-    def __init__(self, users: UserRange, cgroup: Cgroup | None, processes: int) -> None:
+    def __init__(self, users: UserRange, group: Callable[[int], Cgroup | None], processes: int) -> None:
         self._users = users
+        self._make_group = group
         self._processes = processes
-        self._cgroup = cgroup
+        self._cgroup: Cgroup | None = None  # until there is something to put into it
         self._uid = users.take()
         self._is_clean = True
 
@@ -86,7 +91,9 @@ class OwnUserCell:
 
     def launch(self, argv: Sequence[str], home: Path) -> Launch:  # noqa: ARG002 -- file modes keep runs apart
         """Start it as the run's user."""
-        self._is_clean = False
+        if self._is_clean:
+            self._is_clean = False
+            self._cgroup = self._make_group(self._uid)
         return Launch(counted(argv, self._processes), self.owner)
 
     def started(self, pid: int) -> None:

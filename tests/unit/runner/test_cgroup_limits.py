@@ -18,7 +18,7 @@ def tree(tmp_path):
     """A group with the controllers handed down, and one run's group in it."""
     (tmp_path / "cgroup.controllers").write_text("cpuset cpu io memory pids")
     (tmp_path / "cgroup.subtree_control").write_text("memory pids")
-    run = tmp_path / "runpass-d1"
+    run = tmp_path / "runpass-7-d1"
     run.mkdir()
     for name in ("cgroup.kill", "memory.max", "memory.swap.max", "memory.oom.group", "pids.max"):
         (run / name).write_text("max\n")
@@ -26,8 +26,8 @@ def tree(tmp_path):
 
 
 def test_a_group_gets_the_limits_that_its_tree_knows(tree):
-    assert cgroup.Cgroup.make(tree, "d1", LIMITS) is not None
-    run = tree / "runpass-d1"
+    assert cgroup.Cgroup.make(tree, 7, "d1", LIMITS) is not None
+    run = tree / "runpass-7-d1"
     assert (run / "memory.max").read_text() == str(64 * MIB)
     assert (run / "memory.swap.max").read_text() == "0"
     assert (run / "memory.oom.group").read_text() == "1"
@@ -35,10 +35,10 @@ def test_a_group_gets_the_limits_that_its_tree_knows(tree):
 
 
 def test_a_tree_without_controllers_still_gives_a_group_to_end_the_run_with(tree):
-    run = tree / "runpass-d2"
+    run = tree / "runpass-7-d2"
     run.mkdir()
     (run / "cgroup.kill").write_text("")
-    group = cgroup.Cgroup.make(tree, "d2", LIMITS)
+    group = cgroup.Cgroup.make(tree, 7, "d2", LIMITS)
     assert group is not None
     assert group.exceeded() is None
     assert not (run / "memory.max").exists()
@@ -57,8 +57,8 @@ def test_a_tree_without_controllers_still_gives_a_group_to_end_the_run_with(tree
 )
 def test_what_the_kernel_had_to_do_becomes_the_sentence(tree, events, sentence):
     for name, text in events.items():
-        (tree / "runpass-d1" / name).write_text(text)
-    assert cgroup_limits.CgroupLimits(tree / "runpass-d1", LIMITS).exceeded() == sentence
+        (tree / "runpass-7-d1" / name).write_text(text)
+    assert cgroup_limits.CgroupLimits(tree / "runpass-7-d1", LIMITS).exceeded() == sentence
 
 
 def test_only_controllers_that_are_there_are_handed_down(tree):
@@ -76,7 +76,7 @@ def test_a_run_of_this_machines_own_tree_is_held_and_ended(capsys):
         print(
             f" [control groups here: {parent or 'none'}, limited by the kernel: {sorted(handed) or 'nothing'}] ", end=""
         )
-    group = cgroup.Cgroup.make(parent, f"test-{os.getpid()}", LIMITS)
+    group = cgroup.Cgroup.make(parent, os.getpid(), "test", LIMITS)
     if group is None:
         return
     sleeper = subprocess.Popen(["/bin/sleep", "300"])
@@ -89,28 +89,41 @@ def test_a_run_of_this_machines_own_tree_is_held_and_ended(capsys):
         sleeper.wait()
 
 
-def test_a_group_that_another_runner_took_for_a_leftover_is_made_anew(tree):
-    group = cgroup.Cgroup.make(tree, "d1", LIMITS)
-    assert group is not None
-    run = tree / "runpass-d1"
-    shutil.rmtree(run)
-    group.take_in(4711)
-    assert (run / "cgroup.procs").read_text() == "4711"
+def test_groups_of_other_users_are_left_alone(tree):
+    for name in ("runpass-8-d1", "runpass-77-d1", "runpass-d1", "runner"):
+        (tree / name).mkdir()
+    shutil.rmtree(tree / "runpass-7-d1")
+    cgroup.end_left(tree, range(7, 8))
+    assert {path.name for path in tree.iterdir() if path.is_dir()} == {
+        "runpass-8-d1",
+        "runpass-77-d1",
+        "runpass-d1",
+        "runner",
+    }
 
 
-def test_a_leftover_with_a_process_in_it_is_left_alone_at_once(tree):
-    (tree / "runpass-d1" / "cgroup.procs").write_text("4711\n")
-    cgroup.remove_empty(tree)
-    assert (tree / "runpass-d1").is_dir()
-
-
-def test_a_leftover_that_is_still_emptying_is_removed(tree):
-    run = tree / "runpass-d3"
+def test_a_leftover_is_ended_and_removed_once_it_is_empty(tree):
+    run = tree / "runpass-7-d3"
     run.mkdir()
-    (run / "cgroup.procs").write_text("")  # here, what keeps it from being removed for a moment
-    emptied = threading.Timer(0.1, (run / "cgroup.procs").unlink)
+    emptied = threading.Timer(0.1, (run / "cgroup.kill").unlink)  # here, what keeps it from being removed for a moment
     emptied.start()
-    shutil.rmtree(tree / "runpass-d1")
-    cgroup.remove_empty(tree)
+    shutil.rmtree(tree / "runpass-7-d1")
+    cgroup.end_left(tree, range(7, 8))
     emptied.join()
     assert not run.exists()
+
+
+def test_what_a_killed_runner_left_in_this_machines_own_tree_is_ended():
+    parent = cgroup.own_directory()
+    group = cgroup.Cgroup.make(parent, os.getpid(), "left", LIMITS)
+    if group is None:
+        return
+    sleeper = subprocess.Popen(["/bin/sleep", "300"])
+    try:
+        group.take_in(sleeper.pid)
+        cgroup.end_left(parent, range(os.getpid(), os.getpid() + 1))
+        assert sleeper.wait(10) == -9
+        assert not list(parent.glob(f"runpass-{os.getpid()}-*"))
+    finally:
+        sleeper.kill()
+        sleeper.wait()
