@@ -78,8 +78,8 @@ def _known(found: Outstanding) -> str:
 def _unknown(found: Outstanding) -> str:
     number = len(found.unknown)
     if number:
-        noun = _plural(number, "login")
-        return f"Of {_many(number, found).lower()} {noun} nobody knows whether they gave a token."
+        noun, they = ("login", "it") if number == 1 else ("logins", "they")
+        return f"Of {_many(number, found).lower()} {noun} nobody knows whether {they} gave a token."
     if not found.is_complete:
         return "None among the oldest logins, which are all that this page looks at."
     return "None: every run that ended has said what its logins gave, or the time of their tokens is over."
@@ -136,7 +136,7 @@ def _of_known(login: StoredLogin, given: Given) -> Words:
 
 
 def _of_unknown(login: StoredLogin) -> Words:
-    why = "Its run ended between the login and the report of it."
+    why = "Its run ended without a word on what the login gave."
     if login.until is None:
         return Words(why, f"{_APPLY}, so that the server knows how long a token of its role lives.")
     return Words(why, "Wait: if it gave a token, that ends at the latest at the time beside this.")

@@ -1,0 +1,63 @@
+"""A real browser for tests: Chromium on PATH, or else the one that Playwright keeps.
+
+Whatever it complains of fails the test: messages of errors, violations of the content security policy, dialogs,
+failed requests.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from services import missing
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+WAIT_MILLISECONDS = 60_000
+
+
+@contextmanager
+def real_browser() -> Iterator[Browser]:
+    """Give a running browser without a window; skip, or fail in CI, where there is none."""
+    with sync_playwright() as playwright:
+        found = next(filter(None, map(shutil.which, NAMES)), None) or playwright.chromium.executable_path
+        if not Path(found).exists():
+            missing("a browser", f"none of {', '.join(NAMES)} is on PATH, and Playwright has none")
+        # A browser that root starts has no sandbox of its own; it opens nothing but our own pages.
+        browser = playwright.chromium.launch(executable_path=found, chromium_sandbox=os.geteuid() != 0)
+        yield browser
+        browser.close()
+
+
+class Complaints:
+    """What a page complained of."""
+
+    def __init__(self, page: Page) -> None:
+        self.found: list[str] = []
+        page.on("console", lambda message: self._note(message.type, message.text))
+        page.on("pageerror", lambda error: self._note("error", str(error)))
+        page.on("requestfailed", lambda request: self._note("error", f"{request.url} failed: {request.failure}"))
+        page.on("dialog", lambda dialog: (self._note("error", f"a dialog: {dialog.message}"), dialog.dismiss()))
+
+    def take(self) -> list[str]:
+        taken, self.found = self.found, []
+        return taken
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in {"error", "warning"} or "Content Security Policy" in text:
+            self.found.append(text)
+
+
+@contextmanager
+def visiting(browser: Browser, url: str, *, dark: bool = False, width: int = 1280) -> Iterator[tuple[Page, Complaints]]:
+    """Give a page of a browser that nobody has used before; complaints that no test took fail it."""
+    scheme = "dark" if dark else "light"
+    context = browser.new_context(base_url=url, color_scheme=scheme, viewport={"width": width, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(WAIT_MILLISECONDS)
+    complaints = Complaints(page)
+    yield page, complaints
+    assert complaints.take() == []
+    context.close()
