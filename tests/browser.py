@@ -5,16 +5,14 @@ failed requests.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from services import missing
+from services import BROWSERS, browser_on_path, missing
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 WAIT_MILLISECONDS = 60_000
 
 
@@ -22,9 +20,9 @@ WAIT_MILLISECONDS = 60_000
 def real_browser() -> Iterator[Browser]:
     """Give a running browser without a window; skip, or fail in CI, where there is none."""
     with sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, NAMES)), None) or playwright.chromium.executable_path
+        found = browser_on_path() or playwright.chromium.executable_path
         if not Path(found).exists():
-            missing("a browser", f"none of {', '.join(NAMES)} is on PATH, and Playwright has none")
+            missing("a browser", f"none of {', '.join(BROWSERS)} is on PATH, and Playwright has none")
         # A browser that root starts has no sandbox of its own; it opens nothing but our own pages.
         browser = playwright.chromium.launch(executable_path=found, chromium_sandbox=os.geteuid() != 0)
         yield browser

@@ -69,6 +69,7 @@ def test_the_three_groups_stand_apart(browser: Browser, world: World, tenant: Te
     assert "Role left at auth/jwt" in known
     assert "lost" not in known
     assert f"Accessor {ACCESSOR}" in known
+    assert f"bao write auth/token/revoke-accessor accessor={ACCESSOR}" in known
     assert "Of 1 login nobody knows whether it gave a token." in unknown
     assert "Role lost at auth/jwt" in unknown
     assert "Nobody knows" in unknown
@@ -115,6 +116,7 @@ def test_what_a_sweep_saw_is_told_with_what_to_do(browser: Browser, world: World
     assert "Alarm: the accessor that its runner reported is that of another token" in part(text, "unknown")
     assert "The runner saw: text" in part(text, "unknown")
     assert 'class="alarm"' in text
+    assert "revoke-accessor" not in text, "it would revoke somebody else's token"
 
 
 def test_a_page_that_cannot_hold_all_says_so(

@@ -33,6 +33,7 @@ class Words:
     why: str
     next_step: str
     is_alarm: bool = False
+    """SECURITY: the accessor is not that of this run's token, so nobody must be told to revoke it."""
 
 
 @dataclass(frozen=True, slots=True)
