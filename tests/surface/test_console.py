@@ -76,6 +76,7 @@ def test_nobody_sees_a_page_but_the_public_ones(server: Server):
         if route not in PUBLIC:
             assert answer.status_code == 303, route
             assert answer.headers["location"].startswith("/console/sign-in"), route
+            assert "set-cookie" not in answer.headers, "without the cookie it may be another site's request"
         elif answer.status_code != 200:
             assert route in {"GET /console", "POST /console/sign-in"}
 

@@ -157,6 +157,29 @@ def test_it_is_used_with_the_keyboard_alone(console: Console):
         page.get_by_role("heading", name=LEFT).wait_for()
 
 
+def test_another_site_can_neither_sign_a_person_out_nor_show_the_console_inside_it(console: Console):
+    with visiting(console.browser, console.server.url) as (page, complaints):
+        page.goto("/console/sign-in")
+        sign_in(page, console.tenant)
+        there = console.server.url.replace("127.0.0.1", "localhost")  # another site to a browser
+        page.route(f"{there}/evil", lambda route: route.fulfill(content_type="text/html", body=evil(console)))
+        page.goto(f"{there}/evil")
+        assert page.frames[1].url.startswith("chrome-error://"), "the browser was told to refuse it"
+        page.get_by_role("button").click()
+        page.wait_for_url(f"{console.server.url}/**")
+        complaints.take()  # of the frame, which may have been refused or broken off
+        page.goto("/console/sessions")
+        assert page.get_by_role("heading", level=1).inner_text() == "Sessions"
+
+
+def evil(console: Console) -> str:
+    """A page of another site that sends our form and shows our page."""
+    url = console.server.url
+    field = '<input name="form_token" value="x">'
+    form = f'<form method="post" action="{url}/console/sign-out">{field}<button>Win a prize</button></form>'
+    return f'{form}<iframe src="{url}/console/"></iframe>'
+
+
 @pytest.mark.parametrize("dark", [False, True])
 def test_it_fits_a_phone_in_light_and_in_dark(console: Console, *, dark: bool):
     with visiting(console.browser, console.server.url, dark=dark, width=360) as (page, _):

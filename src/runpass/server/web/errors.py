@@ -13,7 +13,7 @@ from starlette.responses import Response
 from runpass.errors import RunpassError, TooManyRequests, Unauthenticated
 from runpass.server.http.errors import on_runpass_error, status_of
 from runpass.server.http.limiting import SIGN_IN, is_console
-from runpass.server.web.cookies import SESSION, drop_cookie
+from runpass.server.web.cookies import SESSION, cookie, drop_cookie
 from runpass.server.web.pages import Pages, redirection
 from runpass.server.web.places import HOME, next_place
 
@@ -84,7 +84,9 @@ def to_sign_in(request: Request) -> Response:
     query = f"?{request.url.query}" if request.url.query else ""
     wanted = next_place(request.url.path + query) if request.method == "GET" else HOME
     answer = redirection(SIGN_IN if wanted == HOME else f"{SIGN_IN}?{urlencode({'next': wanted})}")
-    drop_cookie(answer, SESSION)
+    # SECURITY: another site's form comes without the cookie (SameSite), and would sign people out if it dropped it.
+    if cookie(request, SESSION) is not None:
+        drop_cookie(answer, SESSION)
     return answer
 
 
