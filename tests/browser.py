@@ -36,12 +36,16 @@ class Complaints:
         self.found: list[str] = []
         page.on("console", lambda message: self._note(message.type, message.text))
         page.on("pageerror", lambda error: self._note("error", str(error)))
-        page.on("requestfailed", lambda request: self._note("error", f"{request.url} failed: {request.failure}"))
+        page.on("requestfailed", lambda request: self._failed(request.url, str(request.failure)))
         page.on("dialog", lambda dialog: (self._note("error", f"a dialog: {dialog.message}"), dialog.dismiss()))
 
     def take(self) -> list[str]:
         taken, self.found = self.found, []
         return taken
+
+    def _failed(self, url: str, why: str) -> None:
+        if "ERR_ABORTED" not in why:  # the icon of a page that was left before it had come
+            self._note("error", f"{url} failed: {why}")
 
     def _note(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"} or "Content Security Policy" in text:
@@ -57,5 +61,6 @@ def visiting(browser: Browser, url: str, *, dark: bool = False, width: int = 128
     page.set_default_timeout(WAIT_MILLISECONDS)
     complaints = Complaints(page)
     yield page, complaints
-    assert complaints.take() == []
+    left = complaints.take()
+    assert left == [], left
     context.close()
