@@ -46,7 +46,7 @@ imports: $(STAMP) ## which way imports go
 unit: $(STAMP) ## unit and surface tests: no services needed
 	$(BIN)/python -m pytest tests/unit tests/surface
 
-test: $(STAMP) ## everything, on a real OpenBao and a real PostgreSQL
+test: $(STAMP) ## everything, on a real OpenBao, a real PostgreSQL and a real browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types imports unit ## all that must be clean before a commit

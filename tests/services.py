@@ -21,6 +21,14 @@ def missing(service: str, why: str) -> None:
     pytest.skip(f"{service} is missing: {why}")
 
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def browser_on_path() -> str | None:
+    """Give the Chromium that this machine has."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
 def needs(*programs: str) -> None:
     """Skip the test where these are not on PATH: unlike the services above, not every machine can have them."""
     if absent := [name for name in programs if shutil.which(name) is None]:

@@ -11,6 +11,10 @@ from uuid import uuid4
 
 import httpx2
 
+from runpass.secret import Secret
+from runpass.server.access.api_keys import prove
+from runpass.server.access.sessions import start_session
+from runpass.server.web.cookies import SESSION
 from token_scene import ELSEWHERE, REGISTRATION, Json, PlayedRunner, Standing, VaultSide, basic, bearer
 
 LEASE, TASK = "Runpass-Lease-Secret", "Runpass-Task-Secret"
@@ -86,10 +90,18 @@ def cast(standing: Standing) -> Cast:
         "sweeper's token": sweep["sweeperToken"],
         "Vault token": root_token["client_token"],
         "other Vault token": child_token["client_token"],
+        "console's session": _session(standing),
         "an unsigned token": UNSIGNED,
         NOTHING: "",
     }
     return Cast(standing, worker, root, child, lease, login["loginId"], test, sweep, join_token, bearers)
+
+
+def _session(standing: Standing) -> str:
+    name, secret = standing.api_key
+    actor = prove(standing.parts.database, name, Secret(secret), standing.parts.clock)
+    with standing.parts.database.write() as tx:
+        return start_session(tx, actor, standing.parts.clock.now()).reveal()
 
 
 def requests(cast: Cast) -> Iterator[tuple[Door, ...]]:
@@ -98,6 +110,7 @@ def requests(cast: Cast) -> Iterator[tuple[Door, ...]]:
         yield from _vault_doors(cast, side, where)
     yield from _runner_doors(cast)
     yield from _management_doors(cast)
+    yield _page(cast, f"GET /console/organizations/{cast.standing.ours.organization_id}/outstanding")
 
 
 def _vault_doors(cast: Cast, side: VaultSide, where: str) -> Iterator[tuple[Door]]:
@@ -169,7 +182,17 @@ def _with_secret(cast: Cast, route: str, body: Json, owner: str) -> tuple[Door, 
 def _authorizations(cast: Cast, value: str) -> list[dict[str, str]]:
     if not value:
         return [{}, {"Authorization": "Bearer"}, basic("", "")]
-    return [bearer(value), basic(cast.standing.api_key[0], value)]
+    return [bearer(value), basic(cast.standing.api_key[0], value), _cookie(value)]
+
+
+def _cookie(value: str) -> dict[str, str]:
+    return {"Cookie": f"{SESSION}={value}"}
+
+
+def _page(cast: Cast, route: str) -> tuple[Door]:
+    owner = "console's session"
+    send = partial(_asked, cast.standing.http, route, None, {})
+    return (Door(route, owner, send, _cookie(cast.bearers[owner]), partial(_authorizations, cast)),)
 
 
 def _management_doors(cast: Cast) -> Iterator[tuple[Door]]:

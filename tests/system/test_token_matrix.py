@@ -18,6 +18,9 @@ import pytest
 from programs import wait_until
 from runpass.local.openbao import DevOpenBao
 from runpass.server.app import build_app
+from runpass.server.http.limiting import SIGN_IN
+from runpass.server.web.cookies import SESSION
+from runpass.server.web.places import CONSOLE
 from surface_ask import BEARERS_DOORS
 from surface_scene import routes
 from token_matrix import cast, table
@@ -47,6 +50,18 @@ def test_the_matrix_leaves_out_no_group_of_the_api_and_no_door_of_a_bearer(stand
     assert {route.split("/")[2] for route in tried if " /api/" in route} == groups
     by_bearer = {route for route in there if any(door in route for door in BEARERS_DOORS)}
     assert {route for route in tried if any(door in route for door in BEARERS_DOORS)} == by_bearer
+
+
+def shown_everywhere(token: str) -> dict[str, str]:
+    """Bring a bearer in the header, and as the cookie of a session."""
+    return {**bearer(token), "Cookie": f"{SESSION}={token}"}
+
+
+def is_closed(path: str, answer: httpx2.Response) -> bool:
+    """Whether a door takes somebody for nobody: pages lead nobody to the sign-in."""
+    if path.startswith(f"{CONSOLE}/"):
+        return answer.headers.get("location", "").partition("?")[0] == SIGN_IN
+    return answer.status_code == httpx2.codes.UNAUTHORIZED
 
 
 def refusals(answers: Iterable[httpx2.Response]) -> set[tuple[int, str, str]]:
@@ -166,8 +181,8 @@ def test_the_tokens_of_a_run_open_none_of_our_own_doors_when_it_is_over(standing
         path = re.sub(r"{[a-z_]+}", lease["leaseId"], path)
         for token in (*tokens, lease["idTokenRequestToken"]):
             body = REGISTRATION if path.endswith("/register") else None
-            status = standing.http.request(method, path, json=body, headers=bearer(token)).status_code
-            opened += [] if status == 401 else [(route, status)]
+            answer = standing.http.request(method, path, json=body, headers=shown_everywhere(token))
+            opened += [] if is_closed(path, answer) else [(route, answer.status_code)]
     assert opened == []
     ((status, _, _),) = refusals(at_every_door(runner, lease))
     assert status == 409

@@ -8,18 +8,21 @@ from datetime import timedelta
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Mount
+from starlette.routing import BaseRoute, Mount, Route
 
 from runpass import __version__
 from runpass.errors import Forbidden
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
 from runpass.server.access import audit_api as audit_events
+from runpass.server.access import pages as access_pages
 from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
+from runpass.server.access.sessions import forget_sessions
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
+from runpass.server.deployments import pages as deployment_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
@@ -48,6 +51,7 @@ from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import organizations_api as organizations
+from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
@@ -56,6 +60,10 @@ from runpass.server.vault_tasks import api as connection_tests
 from runpass.server.vault_tasks import store as task_store
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.runner_door import TaskDoor
+from runpass.server.web import errors as web_errors
+from runpass.server.web.assets import Assets
+from runpass.server.web.pages import Pages
+from runpass.server.web.places import CONSOLE, to_home
 
 ROOMS = (
     organizations,
@@ -78,6 +86,8 @@ ROOMS = (
     audit_events,
 )
 
+PAGES = (access_pages, tenancy_pages, deployment_pages)
+
 
 def build_app(parts: Parts) -> Starlette:
     """Give the ASGI application of an opened server."""
@@ -94,17 +104,20 @@ def build_app(parts: Parts) -> Starlette:
     documents = IssuerDocuments(
         parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
     )
+    api, pages = build_api(parts, wakeups), Pages()
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *door.routes(),
         *IdTokenDoor(passport).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.rings).routes(),
-        Mount("/api", build_api(parts, wakeups)),
+        Mount("/api", api),
+        Route(CONSOLE, to_home, methods=["GET"]),
+        Mount(CONSOLE, build_console(api, pages)),
     ]
     app = Starlette(
         routes=routes,
-        middleware=_shell(parts),
+        middleware=_shell(parts, pages),
         exception_handlers=HANDLERS,
         lifespan=lambda _: _lifespan(parts, rules, wakeups),
     )
@@ -119,7 +132,7 @@ def _test_rules(parts: Parts, minter: Minter) -> TestRules:
     )
 
 
-def _shell(parts: Parts) -> list[Middleware]:
+def _shell(parts: Parts, pages: Pages) -> list[Middleware]:
     """Give what every request passes through, the outermost first."""
     settings = parts.settings
     encrypted = settings.tls_certificate is not None
@@ -127,7 +140,7 @@ def _shell(parts: Parts) -> list[Middleware]:
     return [
         Middleware(RequestShell, clock=parts.clock),
         Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted),
-        Middleware(RequestLimit, clock=parts.clock, limits=limits),
+        Middleware(RequestLimit, clock=parts.clock, limits=limits, refuse=web_errors.refusing(pages)),
         Middleware(SizeLimit, max_body_bytes=settings.max_body_bytes),
     ]
 
@@ -160,6 +173,19 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
     return api
 
 
+def build_console(api: ManagementApi, pages: Pages) -> Starlette:
+    """Give the web console. It works on the parts of the management API, and shares its queue of new callers."""
+    console = Starlette(
+        routes=[*Assets().routes(), *(route for room in PAGES for route in room.ROUTES)],
+        exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
+    )
+    console.router.redirect_slashes = False
+    for name in ("database", "cipher", "clock", "settings", "logins", "refusals"):
+        setattr(console.state, name, getattr(api.state, name))
+    console.state.pages = pages
+    return console
+
+
 @asynccontextmanager
 async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncIterator[None]:
     """Run the background work for as long as the server runs, and close the parts after it."""
@@ -178,6 +204,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
         asyncio.create_task(again_and_again(parts.rings.tend, REFRESH_EVERY_SECONDS)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
+        asyncio.create_task(forget_sessions(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
     try:

@@ -145,8 +145,9 @@ class ServerSettings(BaseModel):
         default=1000,
         ge=0,
         le=1_000_000,
-        description="Requests that one client address may make per method and path of the management API in"
-        " `rate_limit_seconds`, and ten times as many over all paths. Counted in each worker process. 0: no limit.",
+        description="Requests that one client address may make per method and path of the management API and"
+        " the console in `rate_limit_seconds`, and ten times as many over all paths. Counted in each worker process."
+        " 0: no limit.",
     )
     rate_limit_seconds: float = Field(default=60.0, ge=1, le=3600, description="How long requests count together.")
     failed_login_limit: int = Field(

@@ -137,7 +137,11 @@ def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
     Raises `Unauthenticated` with one and the same sentence whatever was wrong. An unknown id costs as much as a
     wrong secret.
     """
-    api_key_id, secret = _basic(authorization)
+    return prove(database, *_basic(authorization), clock)
+
+
+def prove(database: Database, api_key_id: str, secret: Secret, clock: Clock) -> Actor:
+    """Give the actor that is this API key. Raises `WrongSecret`, as `authenticate` does."""
     with database.read() as tx:
         found = store.find_by_api_key_id(tx, api_key_id)
     stored = found[1] if found else _NOBODY
@@ -149,6 +153,11 @@ def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:
     now = clock.now()
     if key.last_used_at is None or now - key.last_used_at > _TOUCH_EVERY:
         _note_use(database, key, now)
+    return actor_of(key)
+
+
+def actor_of(key: ApiKey) -> Actor:
+    """Give the actor that a key is, with the roles that it has now."""
     return Actor(key.id, key.name, key.organization_id, key.organization_role, key.project_roles)
 
 

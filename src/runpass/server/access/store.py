@@ -51,13 +51,13 @@ def insert_api_key(tx: Transaction, key: ApiKey, secret_sha256: bytes) -> None:
 def find_by_api_key_id(tx: Transaction, api_key_id: str) -> tuple[ApiKey, bytes] | None:
     """Give the key a caller names, and the digest of its secret."""
     row = tx.execute(select(api_keys).where(api_keys.c.api_key_id == api_key_id)).one_or_none()
-    return None if row is None else (_api_key(row), row.secret_sha256)
+    return None if row is None else (api_key(row), row.secret_sha256)
 
 
 def list_api_keys(tx: Transaction, organization_id: OrganizationId) -> list[ApiKey]:
     """Give an organization's keys, oldest first."""
     query = select(api_keys).where(api_keys.c.organization_id == organization_id).order_by(api_keys.c.id)
-    return [_api_key(row) for row in tx.execute(query)]
+    return [api_key(row) for row in tx.execute(query)]
 
 
 def names_of_keys(
@@ -72,7 +72,7 @@ def get_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKey
     """Give a key of this organization."""
     mine = (api_keys.c.id == key_id) & (api_keys.c.organization_id == organization_id)
     row = tx.execute(select(api_keys).where(mine)).one_or_none()
-    return None if row is None else _api_key(row)
+    return None if row is None else api_key(row)
 
 
 def count_api_keys(tx: Transaction, organization_id: OrganizationId, role: OrganizationRole | None = None) -> int:
@@ -114,7 +114,8 @@ def touch_api_key(tx: Transaction, key_id: ApiKeyId, now: datetime) -> None:
     tx.execute(update(api_keys).where(api_keys.c.id == key_id).values(last_used_at=now))
 
 
-def _api_key(row: Row[Any]) -> ApiKey:
+def api_key(row: Row[Any]) -> ApiKey:
+    """Give the key that a row of the table is."""
     return ApiKey(
         id=row.id,
         organization_id=row.organization_id,

@@ -7,6 +7,7 @@ guessing costs this server no database reads.
 """
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from http import HTTPStatus
@@ -16,6 +17,7 @@ from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runpass.clock import Clock
@@ -26,6 +28,8 @@ from runpass.server.http.errors import on_runpass_error
 ALL_PATHS: Final = 10
 """How many times the limit of one path an address has over all paths."""
 LOGIN_SECONDS: Final = 60.0
+SIGN_IN: Final = "/console/sign-in"
+"""Where people prove who they are: by a form, not by a header."""
 _KNOWN: Final = 4_096
 _IPV6_PREFIX: Final = 64
 
@@ -40,11 +44,18 @@ class Limits:
 
 
 class RequestLimit:
-    """Answers 429 with `Retry-After` to whoever asks for more than its share of the management API."""
+    """Answers 429 with `Retry-After` to whoever asks for more than its share of the management API and the console."""
 
-    def __init__(self, app: ASGIApp, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        clock: Clock,
+        limits: Limits,
+        refuse: Callable[[Request, Exception], Awaitable[Response]] = on_runpass_error,
+    ) -> None:
         self._app = app
         self._limits = limits
+        self._refuse = refuse
         self._paths = WindowCounts(clock, limits.seconds)
         self._addresses = WindowCounts(clock, limits.seconds)
         self._failed = WindowCounts(clock, LOGIN_SECONDS)
@@ -55,17 +66,20 @@ class RequestLimit:
         if scope["type"] != "http" or not is_limited(scope["method"], scope["path"]):
             await self._app(scope, receive, send)
             return
-        address, credential = source(scope), Headers(scope=scope).get("authorization", "")
+        address, is_page = source(scope), is_console(scope["path"])
+        # SECURITY: a page's credentials are in its form. A right header beside it would buy guesses in the form.
+        credential = "" if is_page else Headers(scope=scope).get("authorization", "")
         try:
             self._check_share(address, scope["method"], scope["path"])
-            self._check_logins(address, credential)
+            if _proves(scope):
+                self._check_logins(address, credential)
         except TooManyRequests as error:
-            await (await on_runpass_error(Request(scope), error))(scope, receive, send)
+            await (await self._refuse(Request(scope), error))(scope, receive, send)
             return
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._learn(address, credential, message["status"])
+                self._learn(address, credential, message["status"], is_page=is_page)
             await send(message)
 
         await self._app(scope, receive, answer)
@@ -92,10 +106,10 @@ class RequestLimit:
                 hint="wait as long as Retry-After says",
             )
 
-    def _learn(self, address: str, credential: str, status: int) -> None:
+    def _learn(self, address: str, credential: str, status: int, *, is_page: bool) -> None:
         if status == HTTPStatus.UNAUTHORIZED:
             self._failed.add(address)
-        elif status < HTTPStatus.MULTIPLE_CHOICES:  # nothing here succeeds without credentials
+        elif status < HTTPStatus.MULTIPLE_CHOICES and not is_page:  # nothing of the API succeeds without credentials
             self._known.learn(address, credential)
 
 
@@ -123,11 +137,22 @@ class KnownCallers:
 
 
 def is_limited(method: str, path: str) -> bool:
-    """Whether a request counts: the management API and the registration of runners.
+    """Whether a request counts: the management API, the console and the registration of runners.
 
     Runners' other doors do not (they need a runner key, and wait on purpose), nor do the public documents.
     """
-    return path == "/api" or path.startswith("/api/") or (method == "POST" and path == "/runner/v1/register")
+    is_api = path == "/api" or path.startswith("/api/")
+    return is_api or is_console(path) or (method == "POST" and path == "/runner/v1/register")
+
+
+def is_console(path: str) -> bool:
+    """Whether a path is one of the console's pages."""
+    return path == "/console" or path.startswith("/console/")
+
+
+def _proves(scope: Scope) -> bool:
+    """Whether a request brings credentials that could be guessed; a session's cookie could not."""
+    return not is_console(scope["path"]) or (scope["method"] == "POST" and scope["path"] == SIGN_IN)
 
 
 def source(scope: Scope) -> str:

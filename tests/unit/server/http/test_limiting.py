@@ -168,3 +168,28 @@ def test_an_ipv6_subscriber_is_one_client_however_many_addresses_it_uses():
 @pytest.mark.parametrize("client", [None, ("", 0), ("testclient", 0), ("unix:/x", 0)])
 def test_clients_without_an_address_are_counted_as_one(client: Any):
     assert source({"client": client}) == ""
+
+
+def test_a_page_has_a_share_and_only_its_sign_in_counts_as_a_login():
+    shop = Shop(requests=9, failed_logins=2)
+    assert [shop.ask("/console/", credential="") for _ in range(3)] == [401, 401, 401]
+    assert shop.ask("/console/sign-in", credential="") == 401
+    assert shop.ask("/console/sign-in", method="POST", credential="") == 429
+    assert shop.ask("/console/sign-in", credential="") == 401
+    assert [shop.ask("/console/x", credential="") for _ in range(10)] == [401] * 9 + [429]
+
+
+def test_a_right_key_beside_a_form_buys_no_guess_in_it():
+    shop = Shop(failed_logins=2)
+    assert shop.ask() == 200
+    assert [shop.ask(credential=WRONG) for _ in range(2)] == [401, 401]
+    assert shop.ask() == 200
+    assert shop.ask("/console/sign-in", method="POST") == 429
+
+
+def test_a_page_that_anybody_sees_makes_nobody_known():
+    shop = Shop(failed_logins=1)
+    assert shop.ask("/console/sign-in") == 200
+    assert shop.ask(credential=WRONG) == 401
+    assert shop.ask(credential="") == 429
+    assert shop.ask("/console/sign-in", method="POST", credential="") == 429

@@ -1,0 +1,107 @@
+"""Sessions of the console: a browser that is signed in as an API key, for a while.
+
+A session has no rights of its own. What it may do is looked up with every page: it is what its API key may do now.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+from starlette.concurrency import run_in_threadpool
+
+from runpass.clock import Clock
+from runpass.errors import Conflict, NotFound, RunpassError, Unauthenticated, Unavailable
+from runpass.ids import SessionId, new_id
+from runpass.secret import Secret
+from runpass.server.access import session_store, store
+from runpass.server.access.actors import Actor
+from runpass.server.access.api_keys import actor_of
+from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.session_store import Session
+from runpass.server.audit import AuditEvent, record
+from runpass.server.db.engine import Database, Transaction
+from runpass.server.http.origin import origin
+
+_log = structlog.get_logger(__name__)
+LIFETIME: Final = timedelta(hours=12)
+IDLE: Final = timedelta(minutes=60)
+MOST_SESSIONS: Final = 20
+"""Of one API key. One more ends the oldest."""
+FORGET_EVERY_SECONDS: Final = 60.0
+_TOUCH_EVERY: Final = timedelta(minutes=1)
+
+
+def start_session(tx: Transaction, actor: Actor, now: datetime) -> Secret:
+    """Begin a session of an API key that has just proved itself; give its bearer, which is new each time.
+
+    Raises `NotFound` when the key was deleted meanwhile.
+    """
+    store.lock_keys(tx, actor.organization_id)
+    if store.get_api_key(tx, actor.organization_id, actor.key_id) is None:
+        raise NotFound("the API key is gone")
+    for old in session_store.list_sessions(tx, actor.key_id, now)[MOST_SESSIONS - 1 :]:
+        end_session(tx, actor, old.id, now)
+    bearer = new_bearer("rpc")
+    session = Session(
+        id=SessionId(new_id()),
+        organization_id=actor.organization_id,
+        api_key_id=actor.key_id,
+        address=origin().address,
+        created_at=now,
+        last_seen_at=now,
+        expires_at=now + LIFETIME,
+        ends_at=now + IDLE,
+    )
+    session_store.insert_session(tx, session, digest(bearer))
+    record(tx, _event(actor, "session.started", session.id, now))
+    return bearer
+
+
+def find_session(database: Database, bearer: Secret, clock: Clock) -> tuple[Session, Actor]:
+    """Give the session of a bearer, and who it is, with the roles of this moment. Raises `Unauthenticated`."""
+    now = clock.now()
+    with database.read() as tx:
+        found = session_store.find_session(tx, digest(bearer), now)
+    if found is None:
+        raise Unauthenticated("this session is over")
+    session, key = found
+    if now - session.last_seen_at >= _TOUCH_EVERY:
+        _touch(database, session, now)
+    return session, actor_of(key)
+
+
+def end_session(tx: Transaction, actor: Actor, session_id: SessionId, now: datetime) -> None:
+    """End a session of the actor's own key. Raises `NotFound` for any other one."""
+    if not session_store.delete_session(tx, actor.key_id, session_id):
+        raise NotFound("there is no such session")
+    record(tx, _event(actor, "session.ended", session_id, now))
+
+
+async def forget_sessions(database: Database, clock: Clock) -> None:
+    """Forget sessions that are over, for as long as the server runs."""
+    while True:
+        await asyncio.sleep(FORGET_EVERY_SECONDS)
+        try:
+            await run_in_threadpool(forget_once, database, clock)
+        except RunpassError as error:
+            _log.warning("sessions.not_forgotten", code=error.code, message=error.message)
+
+
+def forget_once(database: Database, clock: Clock) -> None:
+    """Look once."""
+    with database.write() as tx:
+        session_store.delete_ended(tx, clock.now())
+
+
+def _touch(database: Database, session: Session, now: datetime) -> None:
+    """Note that a page was asked for, if that can be written now; else the session ends as if none had been."""
+    try:
+        with database.write() as tx:
+            session_store.touch_session(tx, session.id, now, min(session.expires_at, now + IDLE))
+    except (Unavailable, Conflict) as error:
+        _log.warning("session.use_not_noted", code=error.code, message=error.message)
+
+
+def _event(actor: Actor, action: str, session_id: SessionId, now: datetime) -> AuditEvent:
+    return AuditEvent(now, actor.audit_name, action, "session", str(session_id), actor.organization_id)

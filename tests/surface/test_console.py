@@ -1,0 +1,222 @@
+"""Every page of the console: for nobody, for another tenant, for each role, and with what headers."""
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from starlette.testclient import TestClient
+
+from console import Browser, hidden_fields
+from runpass.server.app import build_app
+from runpass.server.web.cookies import SESSION
+from surface_scene import Server, basic, routes
+
+HERE = Path(__file__).parent
+PUBLIC = {entry["route"] for entry in tomllib.loads((HERE / "public_routes.toml").read_text())["route"]}
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'none';"
+    " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+ROLES = {
+    "Admin": 200,
+    "User": 403,
+    "project Admin": 200,
+    "project Deployer": 403,
+    "project Planner": 403,
+    "project Viewer": 403,
+}
+"""What each role gets at the page of what is outstanding."""
+
+
+def page_of(organization: object) -> str:
+    return f"/console/organizations/{organization}/outstanding"
+
+
+def signed_in(server: Server, role: str = "Admin", client: TestClient | None = None) -> Browser:
+    browser = Browser(client or server.client)
+    assert browser.sign_in(server.ours.callers[role]).status_code == 303
+    return browser
+
+
+def pages(server: Server) -> dict[str, str]:
+    """Give every route of the console with a path that an admin of ours may ask for."""
+    organization = server.ours.ids["organization"]
+    names = {"{organization_id}": str(organization), "{session_id}": str(uuid4()), "{name}": "console.css"}
+    found = {}
+    for route in routes(server.app):
+        path = route.partition(" ")[2]
+        if path == "/console" or path.startswith("/console/"):
+            for name, value in names.items():
+                path = path.replace(name, value)
+            found[route] = path
+    return found
+
+
+def guarded(answer: Any) -> None:
+    """The answer has the headers of every page."""
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+    assert answer.headers["cache-control"] in {"no-store", "no-cache"}
+    if answer.headers["cache-control"] == "no-cache":
+        assert "set-cookie" not in answer.headers
+
+
+def test_nobody_sees_a_page_but_the_public_ones(server: Server):
+    found = pages(server)
+    assert len(found) >= 9
+    for route, path in found.items():
+        browser = Browser(server.client)
+        answer = browser.get(path) if route.startswith("GET") else browser.post(path, {})
+        guarded(answer)
+        if route not in PUBLIC:
+            assert answer.status_code == 303, route
+            assert answer.headers["location"].startswith("/console/sign-in"), route
+            assert "set-cookie" not in answer.headers, "without the cookie it may be another site's request"
+        elif answer.status_code != 200:
+            assert route in {"GET /console", "POST /console/sign-in"}
+
+
+def test_no_other_bearer_is_a_session(server: Server):
+    ours = server.ours
+    secrets = [ours.runner.key, ours.join_token, ours.lease.lease_secret, ours.callers["Admin"].secret]
+    for secret in [item.reveal() for item in secrets]:
+        browser = Browser(server.client)
+        browser.cookies[SESSION] = secret
+        assert browser.get(page_of(ours.ids["organization"])).status_code == 303
+        assert Browser(server.client).get("/console/", Authorization=f"Bearer {secret}").status_code == 303
+    admin = Browser(server.client).get("/console/", **basic(ours.callers["Admin"]))
+    assert admin.status_code == 303
+
+
+def test_another_organization_is_as_unknown_as_one_that_does_not_exist(server: Server):
+    for role in ROLES:
+        browser = signed_in(server, role)
+        said = set()
+        for organization in (server.theirs.ids["organization"], uuid4(), "x"):
+            answer = browser.get(page_of(organization))
+            guarded(answer)
+            assert answer.status_code == 404
+            said.add(answer.text.replace(answer.headers["x-request-id"], ""))
+        assert len(said) == 1
+
+
+@pytest.mark.parametrize(("role", "status"), ROLES.items())
+def test_each_role_sees_what_the_table_says(server: Server, role: str, status: int):
+    browser = signed_in(server, role)
+    page = page_of(server.ours.ids["organization"])
+    assert browser.get(page).status_code == status
+    home = browser.get("/console/")
+    assert home.status_code == 200
+    assert (page in home.text) == (status == 200)
+    assert browser.get("/console/sessions").status_code == 200
+    assert browser.post("/console/sign-out", browser.form()).status_code == 303
+
+
+def test_accessors_are_for_admins_of_the_organization(server: Server):
+    accessor = "accessor-of-a-token-left-behind"
+    page = page_of(server.ours.ids["organization"])
+    assert accessor in signed_in(server).get(page).text
+    seen = signed_in(server, "project Admin").get(page).text
+    assert "1 Vault token of ended runs may still live." in seen
+    assert accessor not in seen
+
+
+def test_a_page_holds_no_secret(server: Server):
+    secrets = [key.secret.reveal() for things in (server.ours, server.theirs) for key in things.callers.values()]
+    secrets += ["canary-7c1e", server.ours.runner.key.reveal(), server.ours.lease.lease_secret.reveal()]
+    browser = signed_in(server)
+    for route, path in pages(server).items():
+        if route.startswith("GET"):
+            text = browser.get(path).text
+            assert not [item for item in (*secrets, browser.session) if item in text], route
+
+
+def test_a_refusal_is_recorded_as_the_api_records_its_own(server: Server):
+    client = TestClient(build_app(server.parts))  # one that has recorded nothing yet
+    browser = signed_in(server, "project Viewer", client)
+    answer = browser.get(page_of(server.ours.ids["organization"]))
+    guarded(answer)
+    assert answer.status_code == 403
+    assert "VIEW_CREDENTIALS" in answer.text
+    query = {"organizationId": str(server.ours.ids["organization"]), "action": "access.denied"}
+    admin = basic(server.ours.callers["Admin"])
+    events = server.client.get("/api/audit-events", params=query, headers=admin).json()
+    assert [event["detail"]["route"] for event in events] == [
+        "GET /console/organizations/{organization_id}/outstanding"
+    ]
+
+
+def test_errors_are_pages_with_the_same_headers(server: Server):
+    browser = signed_in(server)
+    for path, status in (("/console/nothing", 404), ("/console/assets/../x", 404), ("/console/sign-out", 405)):
+        answer = browser.get(path)
+        assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        guarded(answer)
+    with server.parts.database.write() as tx:
+        tx.exec_driver_sql("UPDATE vault_logins SET accessor_sealed = x'01'")
+    answer = browser.get(page_of(server.ours.ids["organization"]))
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+    guarded(answer)
+    assert answer.headers["x-request-id"] in answer.text
+    assert "Traceback" not in answer.text
+
+
+def test_what_is_no_form_is_refused(server: Server):
+    browser = signed_in(server)
+    fields = browser.form()
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    bad = [
+        ({"Content-Type": "application/json"}, b"{}", 422),
+        (form, b"form_token=x&form_token=y", 422),
+        (form, b"form_token=%ff", 422),
+        (form, b"a=" + b"x" * 20_000, 413),
+        (form, b"&".join(b"a%d=1" % number for number in range(20)), 422),
+    ]
+    for headers, body, status in bad:
+        sent = {"Sec-Fetch-Site": "same-origin", "Cookie": f"{SESSION}={browser.session}", **headers}
+        answer = server.client.post("/console/sign-out", content=body, headers=sent, follow_redirects=False)
+        assert answer.status_code == status, body[:40]
+        guarded(answer)
+    assert browser.post("/console/sign-out", fields).status_code == 303
+
+
+def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server):
+    settings = server.parts.settings.model_copy(update={"failed_login_limit": 3})
+    admin = server.ours.callers["Admin"]
+    client = TestClient(build_app(replace(server.parts, settings=settings)))
+    inside = signed_in(server, client=client)
+    right = basic(admin)
+    assert client.get("/api/organizations", headers=right).status_code == 200
+    assert client.get("/api/organizations", headers=basic(replace(admin, secret=server.ours.join_token)))
+    guesser = Browser(client)
+    statuses = [guesser.sign_in(("x", str(number))).status_code for number in range(4)]
+    assert statuses == [401, 401, 429, 429]
+    fields = guesser.form("/console/sign-in")
+    sent = {"Sec-Fetch-Site": "same-origin", **right}
+    answer = guesser.post("/console/sign-in", {**fields, "api_key_id": "x", "api_key_secret": "y"}, sent)
+    assert answer.status_code == 429, "a right key in a header must not buy guesses in the form"
+    guarded(answer)
+    assert int(answer.headers["retry-after"]) >= 1
+    assert "Too many requests" in answer.text
+    assert inside.get("/console/").status_code == 200
+    assert client.get("/api/organizations", headers=right).status_code == 200
+
+
+def test_a_browser_asks_whether_the_style_sheet_has_changed(server: Server):
+    browser = Browser(server.client)
+    first = browser.get("/console/assets/console.css")
+    assert (first.status_code, first.headers["content-type"]) == (200, "text/css; charset=utf-8")
+    again = browser.get("/console/assets/console.css", **{"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert browser.get("/console/assets/layout.html").status_code == 404
+
+
+def test_the_form_of_the_sign_in_is_the_same_in_every_tab(server: Server):
+    browser = Browser(server.client)
+    first, second = (hidden_fields(browser.get("/console/sign-in").text) for _ in range(2))
+    assert first == second
