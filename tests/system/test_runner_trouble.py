@@ -64,6 +64,24 @@ def test_no_command_runs_before_the_server_has_heard_of_the_run(plane, runner):
     assert plane.log(lease) == "began"
 
 
+def test_a_lost_run_that_is_cleaned_up_takes_nothing_from_its_successor_on_the_same_runner(plane, runner):
+    lost = plane.offer("echo began; sleep 60")
+    plane.wait_logged(lost, "began")
+    go = runner.base / "go"
+    successor = plane.offer(
+        f"echo began >here; echo began; until [ -e {go} ]; do sleep 0.05; done; cat here",
+        run={"deployment_id": lost.run.deployment_id},
+        fencing_token=lost.fencing_token + 1,
+    )
+    plane.wait_logged(successor, "began")
+    plane.lose(lost)
+    cleaned_up = f'"deployment": "{lost.run.deployment_id}", "event": "run_lost"'
+    until(lambda: cleaned_up in runner.log)
+    go.touch()
+    assert plane.wait_finished(successor).outcome is Outcome.SUCCESS
+    assert plane.log(successor) == "began\nbegan"
+
+
 def test_a_command_that_floods_its_errors_is_ended_in_time(plane, runner):
     lease = plane.offer("yes error >&2", timeout_seconds=0.5)
     finish = plane.wait_finished(lease, 60)

@@ -142,13 +142,13 @@ class Job:
         if refusal is not None:
             raise await self._refused_variables(refusal)
         await self._mask.learn({variable.name: variable.value for variable in lease.variables if variable.sensitive})
-        cell = self._cell = bench.isolator.cell(self._name)
+        cell = self._cell = bench.isolator.cell(self._place)
         tokens_for_job = asyncio.create_task(self._identity.for_job())
         tokens_for_job.add_done_callback(_look_at)
         try:
             files = await asyncio.to_thread(setup_vault.files_of, lease, bench.settings.ca_bundle)
             self._workspace = await asyncio.to_thread(
-                bench.workspaces.make, self._name, cell.owner, [item.script for item in lease.commands], files
+                bench.workspaces.make, self._place, cell.owner, [item.script for item in lease.commands], files
             )
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
@@ -340,6 +340,15 @@ class Job:
     @property
     def _name(self) -> str:
         return str(self._lease.run.deployment_id)
+
+    @property
+    def _place(self) -> str:
+        """Give what the run's directory and control group are called.
+
+        SECURITY: never again the same. A lease that was lost before its run began comes back, perhaps to this very
+        runner, while what it left is still being cleaned up: that must not take the directory of its successor away.
+        """
+        return f"{self._name}-{self._lease.fencing_token}"
 
 
 def _look_at(task: asyncio.Task[dict[str, IdentityToken]]) -> None:
