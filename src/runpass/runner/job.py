@@ -44,6 +44,9 @@ from runpass.terminal_text import shown
 log = structlog.get_logger()
 VARIABLES_STEP: Final = "setup-variables"
 """Appears only where it fails: a variable has a name or a value that no run can be given."""
+SHORTENED: Final = (
+    "The secrets are large, so some of them are masked in this log as they are, and not in every spelling."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +272,8 @@ class Job:
         }
         for sentence in unmasked(secret):
             await self._say(step, sentence)
+        if self._mask.shortened:
+            await self._say(step, SHORTENED)
 
     async def _say_now(self, sentence: str) -> None:
         await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
