@@ -82,6 +82,7 @@ class Job:
         self._token_files = TokenFiles(self._identity, self._say_now, bench.clock)
         self._own: frozenset[str] = frozenset()
         self._cell: Cell | None = None
+        self._making: asyncio.Task[Workspace] | None = None
         self._workspace: Workspace | None = None
         self._mask_file: MaskFile | None = None
         self._secret_files = SecretFiles(setup_vault.DIRECTORY)
@@ -150,9 +151,10 @@ class Job:
         tokens_for_job.add_done_callback(_look_at)
         try:
             files = await asyncio.to_thread(setup_vault.files_of, lease, bench.settings.ca_bundle)
-            self._workspace = await asyncio.to_thread(
-                bench.workspaces.make, self._place, cell.owner, [item.script for item in lease.commands], files
-            )
+            scripts = [item.script for item in lease.commands]
+            making = asyncio.to_thread(bench.workspaces.make, self._place, cell.owner, scripts, files)
+            self._making = asyncio.create_task(making)
+            self._workspace = await asyncio.shield(self._making)
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
         finally:
@@ -323,8 +325,10 @@ class Job:
         self._secret_files.close()
         if self._mask_file is not None:
             self._mask_file.close()
-        if self._workspace is not None:
-            await asyncio.to_thread(self._bench.workspaces.remove, self._workspace)
+        if self._making is not None:
+            await asyncio.wait({self._making})  # a run that was told to end meanwhile did not wait for it
+            if self._making.exception() is None:
+                await asyncio.to_thread(self._bench.workspaces.remove, self._making.result())
         return []
 
     async def _finish(self, result: Ending) -> None:
