@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from runpass.runner.mask_patterns import Patterns
+from runpass.runner.masker import Masker, without_colours
 from runpass.runner.named_values import NamedValues
 from runpass.runner.secret_forms import Room, forms
 from runpass.secret import Secret
 
-MASK: Final = b"***"
 LARGE: Final = 4 * 1024
 """Characters of new secrets above which their patterns are made in a thread."""
 SENTENCE: Final = 4 * 1024
@@ -99,7 +99,7 @@ class Mask:
         self._patterns = {**patterns, **self._patterns}  # a new one: another thread may be reading the old one
         self._compiled = None
 
-    def masker(self) -> "Masker":
+    def masker(self) -> Masker:
         """Give a masker for one stream of bytes."""
         return Masker(lambda: None if self._closed else self.compiled)
 
@@ -114,7 +114,8 @@ class Mask:
         if self._compiled is not None or len(raw) > SENTENCE:
             return self.compiled
         # What does not stand in it need not be looked for: no sentence of ours has to wait until all of it can be.
-        return Patterns({pattern: name for pattern, name in self._patterns.items() if pattern in raw})
+        plain = without_colours(raw)
+        return Patterns({form: name for form, name in self._patterns.items() if form in raw or form in plain})
 
     @property
     def shortened(self) -> bool:
@@ -140,66 +141,3 @@ def _forms_of(values: Mapping[Secret, str], room: Room | None) -> dict[bytes, st
         for form in forms(value.reveal(), room):
             found.setdefault(form, values[value])
     return found
-
-
-class Masker:
-    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in.
-
-    Secrets that stand side by side become one mask, so that it tells nothing of how long a value is.
-    """
-
-    def __init__(self, patterns: Callable[[], Patterns | None]) -> None:
-        self._newest = patterns
-        self._last = Patterns({})
-        self._held = b""
-        self._after_mask = False
-        self._seen: set[str] = set()
-
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
-        patterns = self._patterns()
-        held = self._held + data
-        first_open = patterns.first_open(held)
-        hold_from = first_open(0)
-        decided, position = [], 0
-        for match in patterns.matches(held):
-            _, start, end = match
-            if hold_from <= start:
-                break  # something that started earlier, or a longer one from the same place, may still come
-            decided.append(match)
-            position = end
-            if hold_from < position:
-                hold_from = first_open(position)
-        self._held = held[hold_from:]
-        return self._masked(patterns, held[:hold_from], decided)
-
-    def finish(self) -> bytes:
-        """Give the rest: the stream has ended, so nothing can become a secret any more."""
-        patterns = self._patterns()
-        held, self._held = self._held, b""
-        return self._masked(patterns, held, patterns.matches(held))
-
-    def _masked(self, patterns: Patterns, data: bytes, matches: Iterable[tuple[int, int, int]]) -> bytes:
-        out: list[bytes] = []
-        position, found = 0, set()
-        for pattern, start, end in matches:
-            if start > position:
-                out += [data[position:start], MASK]
-            elif not self._after_mask:
-                out.append(MASK)
-            position, self._after_mask = end, True
-            found.add(pattern)
-        if position < len(data):
-            out.append(data[position:])
-            self._after_mask = False
-        self._seen |= patterns.names(found)
-        return b"".join(out)
-
-    def _patterns(self) -> Patterns:
-        self._last = self._newest() or self._last
-        return self._last
-
-    def take_seen(self) -> set[str]:
-        """Give the names of the secrets that turned up since the last call."""
-        seen, self._seen = self._seen, set()
-        return seen
