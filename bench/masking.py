@@ -45,6 +45,7 @@ CASES = (
     Case("a log", 1, 256),
     Case("a log", 100, 256),
     Case("a log", 600, 256),
+    Case("a log in colours", 100, 128),
     Case("almost secrets", 100, 128),
     Case("nothing but secrets", 100, 128),
     Case("binary", 100, 128),
@@ -132,10 +133,17 @@ def _pieces(case: Case, chooser: random.Random, secrets: list[str]) -> Iterator[
             data = b"x" * SAMPLE
         case "one character, and it is a secret's":
             data = b"a" * SAMPLE
+        case "a log in colours":
+            data = _joined(lambda: " ".join(map(_coloured, chooser.choices(WORDS, k=10))))
         case _:
             data = _joined(lambda: " ".join(chooser.choices(WORDS, k=10)))
     for at in range(0, SAMPLE, CHUNK_BYTES):
         yield data[at : at + CHUNK_BYTES]
+
+
+def _coloured(word: str) -> str:
+    """Give the word in bold green if it is one of a third of all words."""
+    return f"\x1b[1;32m{word}\x1b[0m" if len(word) % 3 == 0 else word
 
 
 def _joined(line: Any) -> bytes:

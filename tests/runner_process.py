@@ -106,6 +106,10 @@ class RunnerProcess:
     def log(self):
         return self.log_file.read_text()
 
+    def place_of(self, lease):
+        """Give the directory of a run."""
+        return self.work_dir / f"{lease.run.deployment_id}-{lease.fencing_token}"
+
     def workspaces(self):
         return [path.name for path in self.work_dir.iterdir() if path.name != ".lock"]
 

@@ -126,7 +126,7 @@ def nothing_stays(play: Play) -> None:
     assert [arguments_of(process) for process in running] == []
     groups = own_directory()
     runs = [] if groups is None else groups.glob(f"{PREFIX}*")
-    assert [run.name for run in runs if any(run.name.endswith(deployment) for deployment in play.statuses)] == []
+    assert [run.name for run in runs if any(deployment in run.name for deployment in play.statuses)] == []
 
 
 def arguments_of(process: Path) -> bytes:

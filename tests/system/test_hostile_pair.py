@@ -47,7 +47,7 @@ def fought(request):
             leases = [plane.offer(script, variables=(variable("SECRET", item, sensitive=True),)) for item in secrets]
             talks = [_accept(stack, door) for _ in leases]
             things = [_hear(talk) for talk in talks]
-            roots = [f"{runner.work_dir}/{lease.run.deployment_id}/workspace" for lease in leases]
+            roots = [f"{runner.place_of(lease)}/workspace" for lease in leases]
             for talk, own in zip(talks, things, strict=True):
                 other = 1 - roots.index(own["root"])
                 orders = {

@@ -95,7 +95,7 @@ def test_what_a_killed_runner_left_is_gone_when_the_next_one_starts(plane, user)
         runner.process.kill()
         runner.process.wait()
         assert living(mark)
-        assert runner.workspaces() == [str(lease.run.deployment_id)]
+        assert runner.workspaces() == [runner.place_of(lease).name]
         with RunnerProcess(plane, user=user, base=runner.base, allow_unisolated=True, join_token="used up") as again:
             assert plane.wait_finished(plane.offer("echo here")).outcome is Outcome.SUCCESS
             until(lambda: not again.workspaces())

@@ -36,7 +36,7 @@ def test_a_run_succeeds_and_its_output_is_in_the_log(plane, runner):
     finish = plane.wait_finished(lease)
     assert (finish.outcome, finish.error, finish.failed_step) == (Outcome.SUCCESS, None, None)
     assert plane.step_states(lease) == {"shell:1": "SUCCESS", "shell:2": "SUCCESS", "shell:3": "SUCCESS"}
-    where = f"{runner.work_dir}/{lease.run.deployment_id}/workspace"
+    where = f"{runner.place_of(lease)}/workspace"
     assert plane.log(lease, LogLevel.INFO).splitlines() == ["out", "42", where, where, "no newline"]
     assert plane.log(lease, LogLevel.ERROR) == "err"
 

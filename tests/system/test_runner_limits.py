@@ -88,7 +88,7 @@ def test_a_run_that_goes_beyond_a_limit_ends_and_says_why(plane, runner, attacke
         assert sentence in plane.system_log(lease)
     assert plane.step_states(lease) == {"shell:1": "FAIL", "shell:2": "SKIPPED"}
     assert not living(mark)
-    assert str(lease.run.deployment_id) not in runner.workspaces()
+    assert not runner.place_of(lease).exists()
 
 
 def test_a_process_has_the_limits_of_a_run_and_may_not_raise_them(plane, runner):

@@ -66,7 +66,7 @@ def test_a_job_cannot_reach_another_run(plane, runner):
     victim = plane.offer("umask 022; echo secret > file; chmod 644 file; echo $$; echo written; " + wait)
     plane.wait_logged(victim, "written")
     pid = plane.log(victim).splitlines()[0]
-    place = f"{runner.work_dir}/{victim.run.deployment_id}"
+    place = runner.place_of(victim)
     for what in (f"cat {place}/workspace/file", f"ls {place}", f"cat /proc/{pid}/environ", f"kill -9 {pid}"):
         outcome, log = attack(plane, what)
         assert outcome is Outcome.FAILURE

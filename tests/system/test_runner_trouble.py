@@ -1,7 +1,9 @@
 """Trouble around a run: it ends with a clear sentence, and nothing of it stays."""
 
+import asyncio
 import os
 import subprocess
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +13,18 @@ from fake_control_plane import FakeControlPlane, variable, vault_credential
 from fake_servers import answering
 from fake_vault import FakeVault
 from runner_process import RunnerProcess, living, new_mark, until
+from runpass.clock import SYSTEM_CLOCK
 from runpass.protocol.reports import LogLevel, Outcome
 from runpass.protocol.run_lease import Wish
+from runpass.runner.control_plane import ControlPlane
+from runpass.runner.credentials.vault_oidc import VaultPools
+from runpass.runner.isolation import NoIsolator
+from runpass.runner.job import Job, Workbench
+from runpass.runner.limits import limits_of
+from runpass.runner.settings import RunnerSettings
+from runpass.runner.stop import Reason, Stop
+from runpass.runner.workspace import WorkspaceRoot
+from runpass.secret import Secret
 from scene import Scene
 
 
@@ -62,6 +74,50 @@ def test_no_command_runs_before_the_server_has_heard_of_the_run(plane, runner):
         plane.refuse_heartbeats = None
     assert plane.wait_finished(lease).outcome is Outcome.SUCCESS
     assert plane.log(lease) == "began"
+
+
+def test_a_lost_run_that_is_cleaned_up_takes_nothing_from_its_successor_on_the_same_runner(plane, runner):
+    lost = plane.offer("echo began; sleep 60")
+    plane.wait_logged(lost, "began")
+    go = runner.base / "go"
+    successor = plane.offer(
+        f"echo began >here; echo began; until [ -e {go} ]; do sleep 0.05; done; cat here",
+        run={"deployment_id": lost.run.deployment_id},
+        fencing_token=lost.fencing_token + 1,
+    )
+    plane.wait_logged(successor, "began")
+    plane.lose(lost)
+    cleaned_up = f'"deployment": "{lost.run.deployment_id}", "event": "run_lost"'
+    until(lambda: cleaned_up in runner.log)
+    go.touch()
+    assert plane.wait_finished(successor).outcome is Outcome.SUCCESS
+    assert plane.log(successor) == "began\nbegan"
+
+
+def test_a_directory_that_is_made_while_its_run_is_told_to_end_is_removed(tmp_path):
+    class Slow(WorkspaceRoot):
+        def make(self, *arguments):
+            loop.call_soon_threadsafe(stop.ask, Reason.ABORTED)
+            ended.wait(0.3)  # it never is: the run waits
+            return super().make(*arguments)
+
+    async def aborted():
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        control_plane = ControlPlane(plane.url)
+        control_plane.use_key(Secret(plane.runner_key))
+        vaults = VaultPools()
+        bench = Workbench(settings, control_plane, NoIsolator(""), root, vaults, SYSTEM_CLOCK, 9.0, limits_of(settings))
+        await Job(plane.offer("echo never"), bench, stop).run()
+        ended.set()
+        await control_plane.aclose()
+
+    with FakeControlPlane() as plane:
+        settings = RunnerSettings(url=plane.url, work_dir=tmp_path)
+        loop, ended, stop, root = None, threading.Event(), Stop(), Slow(tmp_path, for_others=False)
+        asyncio.run(aborted())
+        root.close()
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
 def test_a_command_that_floods_its_errors_is_ended_in_time(plane, runner):

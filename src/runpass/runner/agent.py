@@ -196,7 +196,7 @@ def _reclaim(settings: RunnerSettings, isolator: Isolator, workspaces: Workspace
     isolator.reclaim(settings.work_dir)
     left = workspaces.reclaim()
     if left:
-        log.warning("leftovers_removed", deployments=left)
+        log.warning("leftovers_removed", runs=left)
 
 
 async def _join(settings: RunnerSettings, control_plane: ControlPlane, isolator: Isolator, capacity: int) -> Registered:

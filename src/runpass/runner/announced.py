@@ -11,8 +11,6 @@ from runpass.secret import Secret
 
 COMMAND: Final = "::add-mask::"
 HIDDEN: Final = f"{COMMAND}***"
-MOST: Final = 20
-"""Values of one stream that are masked later too. Each costs time of all runs; the line itself is always taken away."""
 LONGEST: Final = 4_096
 
 
@@ -21,19 +19,20 @@ class Announced:
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
-        self._left = MOST
+        self._has_any = False
 
-    def hide(self, line: str) -> str:
-        """Give the line as it may be shown; what it announces is masked from now on."""
+    async def hide(self, line: str) -> str:
+        """Give the line as it may be shown; what it announces is masked from now on, if it still counts."""
         plain = line.lstrip()
         if not plain.startswith(COMMAND):
             # What was read together with an announcement was masked without it.
-            return line if self._left == MOST else self._mask.text(line)
+            return self._mask.text(line) if self._has_any else line
         value = plain.removeprefix(COMMAND)
-        if self._left and len(value) <= LONGEST:
-            self._left -= 1
-            spelled = {value, _unescaped(value)}  # GitHub's tools escape %, carriage return and newline
-            self._mask.add({f"a value that the job announced ({n})": Secret(text) for n, text in enumerate(spelled)})
+        if len(value) <= LONGEST:
+            self._has_any = True
+            spelled = sorted({value, _unescaped(value)})  # GitHub's tools escape %, carriage return and newline
+            named = {f"a value that the job announced ({n})": Secret(text) for n, text in enumerate(spelled)}
+            await self._mask.named.take_in(named)
         return HIDDEN
 
 

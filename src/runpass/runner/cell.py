@@ -4,8 +4,8 @@ An `Isolator` is made once per runner, a `Cell` once per run. Another way to exe
 value of `Isolation` and a case in `isolation.open_isolation`. What a pair promises:
 
 - **Order.** `reclaim` comes before the first `cell`. In a cell: any number of times `launch`, then `started` with the
-  process that came of it; then `end`, once, also where nothing was started; then the workspace is removed and `release`
-  called. Nothing of the run is alive after `end`, but for what `end` gives back.
+  process that came of it; then `end`, once, unless nothing was to be launched; then the workspace is removed and
+  `release` called. Nothing of the run is alive after `end`, but for what `end` gives back.
 - **Waiting.** No call is async and none is cancelled: those that may block are called in threads, and the run waits for
   them. `members`, `exceeded` and `to_terminate` may be called from another thread than `started`, at any time between
   the first `launch` and the return of `end`. Cells of one isolator are used at the same time.

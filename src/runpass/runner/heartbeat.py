@@ -30,10 +30,17 @@ class Heartbeats:
         self._is_heard = False
 
     async def beat(self, stop: Stop) -> None:
-        """Beat until cancelled, or until the lease is lost; then `stop` knows."""
-        while not stop.lost:
-            await asyncio.sleep(self._pause)
-            await self._once(stop)
+        """Beat until cancelled, or until the lease is lost; then `stop` knows.
+
+        SECURITY: also where it fails in a way that nobody thought of: commands must not go on without a lease.
+        """
+        try:
+            while not stop.lost:
+                await asyncio.sleep(self._pause)
+                await self._once(stop)
+        except Exception:
+            log.exception("heartbeats_stopped", lease=str(self._lease.lease_id))
+            stop.ask(Reason.LOST)
 
     async def be_heard(self, stop: Stop) -> None:
         """Beat now, and again until the server has answered once. Raises `StaleLease` if the lease is lost before.

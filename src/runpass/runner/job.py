@@ -44,6 +44,9 @@ from runpass.terminal_text import shown
 log = structlog.get_logger()
 VARIABLES_STEP: Final = "setup-variables"
 """Appears only where it fails: a variable has a name or a value that no run can be given."""
+SHORTENED: Final = (
+    "The secrets are large, so some of them are masked in this log as they are, and not in every spelling."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Job:
         self._token_files = TokenFiles(self._identity, self._say_now, bench.clock)
         self._own: frozenset[str] = frozenset()
         self._cell: Cell | None = None
+        self._making: asyncio.Task[Workspace] | None = None
         self._workspace: Workspace | None = None
         self._mask_file: MaskFile | None = None
         self._secret_files = SecretFiles(setup_vault.DIRECTORY)
@@ -142,14 +146,15 @@ class Job:
         if refusal is not None:
             raise await self._refused_variables(refusal)
         await self._mask.learn({variable.name: variable.value for variable in lease.variables if variable.sensitive})
-        cell = self._cell = bench.isolator.cell(self._name)
+        cell = self._cell = bench.isolator.cell(self._place)
         tokens_for_job = asyncio.create_task(self._identity.for_job())
         tokens_for_job.add_done_callback(_look_at)
         try:
             files = await asyncio.to_thread(setup_vault.files_of, lease, bench.settings.ca_bundle)
-            self._workspace = await asyncio.to_thread(
-                bench.workspaces.make, self._name, cell.owner, [item.script for item in lease.commands], files
-            )
+            scripts = [item.script for item in lease.commands]
+            making = asyncio.to_thread(bench.workspaces.make, self._place, cell.owner, scripts, files)
+            self._making = asyncio.create_task(making)
+            self._workspace = await asyncio.shield(self._making)
             vault = await self._set_up_vault(self._workspace) if needs_vault else VaultSetup()
             tokens = await tokens_for_job
         finally:
@@ -269,6 +274,8 @@ class Job:
         }
         for sentence in unmasked(secret):
             await self._say(step, sentence)
+        if self._mask.shortened:
+            await self._say(step, SHORTENED)
 
     async def _say_now(self, sentence: str) -> None:
         await self._say(self._reporter.last_step or VARIABLES_STEP, sentence)
@@ -318,8 +325,10 @@ class Job:
         self._secret_files.close()
         if self._mask_file is not None:
             self._mask_file.close()
-        if self._workspace is not None:
-            await asyncio.to_thread(self._bench.workspaces.remove, self._workspace)
+        if self._making is not None:
+            await asyncio.wait({self._making})  # a run that was told to end meanwhile did not wait for it
+            if self._making.exception() is None:
+                await asyncio.to_thread(self._bench.workspaces.remove, self._making.result())
         return []
 
     async def _finish(self, result: Ending) -> None:
@@ -340,6 +349,15 @@ class Job:
     @property
     def _name(self) -> str:
         return str(self._lease.run.deployment_id)
+
+    @property
+    def _place(self) -> str:
+        """Give what the run's directory and control group are called.
+
+        SECURITY: never again the same. A lease that was lost before its run began comes back, perhaps to this very
+        runner, while what it left is still being cleaned up: that must not take the directory of its successor away.
+        """
+        return f"{self._name}-{self._lease.fencing_token}"
 
 
 def _look_at(task: asyncio.Task[dict[str, IdentityToken]]) -> None:

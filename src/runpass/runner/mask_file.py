@@ -13,13 +13,12 @@ from typing import Final
 
 from runpass.runner.cell import Owner
 from runpass.runner.masking import Mask
+from runpass.runner.named_values import MOST_BYTES, MOST_VALUES
 from runpass.runner.secret_forms import is_maskable
 from runpass.runner.workspace import MASK_NAME, is_plain_file_of
 from runpass.secret import Secret
 
 VARIABLE: Final = "RUNPASS_MASK_FILE"
-MOST_VALUES: Final = 500
-MOST_BYTES: Final = 64 * 1024
 MOST_TOLD: Final = 20
 """Lines that the log tells are not masked."""
 _State = tuple[int, int, int, int]
@@ -37,8 +36,6 @@ class MaskFile:
         self._last: _State | None = None
         self._lock = asyncio.Lock()
         self._told: set[str] = set()
-        self._known: set[Secret] = set()
-        self._bytes = 0
 
     def close(self) -> None:
         """Look no more."""
@@ -73,19 +70,8 @@ class MaskFile:
         if len(content) > MOST_BYTES:
             await self._tell(f"larger than {MOST_BYTES} bytes: what follows them is not masked")
         values, unmasked = _values(content[:MOST_BYTES])
-        # SECURITY: counted over the whole run. A job that writes the file anew, again and again, would else fill the
-        # runner's memory, in which the secrets of all runs are.
-        new = {value: line for value, line in values.items() if value not in self._known}
-        kept: dict[str, Secret] = {}
-        for value, line in new.items():
-            size = len(value.reveal().encode())
-            if len(self._known) >= MOST_VALUES or self._bytes + size > MOST_BYTES:
-                await self._tell(f"naming more than {MOST_VALUES} values or {MOST_BYTES} bytes: the rest is not masked")
-                break
-            self._known.add(value)
-            self._bytes += size
-            kept[f"{VARIABLE}, line {line}"] = value
-        await self._mask.learn_aside(kept)
+        if not await self._mask.named.take_in({f"{VARIABLE}, line {line}": value for value, line in values.items()}):
+            await self._tell(f"naming more than {MOST_VALUES} values or {MOST_BYTES} bytes: the rest is not masked")
         for line in unmasked:
             await self._tell(f"not masked in its line {line}: too short, too common, or not UTF-8")
 

@@ -11,6 +11,8 @@ from runpass.runner.secret_forms import SHORTEST
 # Built for every run before its first command, so the kind that is quickest to build counts: a DFA searches three times
 # as fast, but takes ten times as long to build, and a hundred times the memory (docs/decisions/0027).
 _KIND: Final = Implementation.ContiguousNFA
+Match = tuple[int, int, int]
+"""Number of a pattern, and start and end of where it stands."""
 
 
 class Patterns:
@@ -23,10 +25,25 @@ class Patterns:
         self._whole = BytesAhoCorasick(self._sorted, MatchKind.LeftmostLongest, _KIND)
         self._heads = BytesAhoCorasick({pattern[:SHORTEST] for pattern in names}, MatchKind.Standard, _KIND)
 
-    def matches(self, data: bytes) -> list[tuple[int, int, int]]:
-        """Give pattern, start and end of the leftmost longest matches that do not overlap."""
-        found: list[tuple[int, int, int]] = self._whole.find_matches_as_indexes(data)
+    def matches(self, data: bytes) -> list[Match]:
+        """Give the leftmost longest matches that do not overlap."""
+        found: list[Match] = self._whole.find_matches_as_indexes(data)
         return found
+
+    def decided(self, data: bytes) -> tuple[list[Match], int]:
+        """Give the matches that no further byte can change, and the first place after them that may begin another."""
+        first_open = self.first_open(data)
+        hold_from = first_open(0)
+        decided, position = [], 0
+        for match in self.matches(data):
+            _, start, end = match
+            if hold_from <= start:
+                break  # something that started earlier, or a longer one from the same place, may still come
+            decided.append(match)
+            position = end
+            if hold_from < position:
+                hold_from = first_open(position)
+        return decided, hold_from
 
     def names(self, patterns: Iterable[int]) -> set[str]:
         """Give the names of the secrets that these patterns are forms of."""

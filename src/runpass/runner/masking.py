@@ -5,15 +5,23 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from runpass.runner.mask_patterns import Patterns
-from runpass.runner.secret_forms import forms
+from runpass.runner.masker import Masker, without_colours
+from runpass.runner.named_values import NamedValues
+from runpass.runner.secret_forms import Room, forms
 from runpass.secret import Secret
 
-MASK: Final = b"***"
 LARGE: Final = 4 * 1024
 """Characters of new secrets above which their patterns are made in a thread."""
 SENTENCE: Final = 4 * 1024
 """Bytes of a text that is looked through without building the search for all that is masked."""
 UNNAMED: Final = "a secret of the run"
+SPELLED_BYTES: Final = 8 * 1024 * 1024
+SPELLED_NAMED_BYTES: Final = 512 * 1024
+"""Bytes of spellings that are looked for: of the secrets that a run is given, and of those that it names itself.
+
+SECURITY: a megabyte takes a third of a second, in which nothing else of the runner runs, whenever a secret is added;
+and some values have spellings of more than a hundred times their own length.
+"""
 
 Named = Mapping[str, Secret] | Iterable[Secret]
 """Secrets by what people know them as: a variable's name, a reference. Without, they are `UNNAMED`."""
@@ -28,6 +36,9 @@ class Mask:
         self._compiled: Patterns | None = None
         self._look: Callable[[], Awaitable[None]] | None = None
         self._closed = False
+        self._room = Room(SPELLED_BYTES)
+        self._room_for_named = Room(SPELLED_NAMED_BYTES)
+        self.named = NamedValues(self._learn_named)
 
     def look_at(self, source: Callable[[], Awaitable[None]] | None) -> None:
         """Ask this source on every `refresh`: it adds what it has found since."""
@@ -42,25 +53,24 @@ class Mask:
         """Mask these values from now on, in all their forms."""
         new = self._new(values)
         if new:
-            self._take_in(new, _forms_of(new))
+            self._take_in(new, _forms_of(new, None))
 
     async def learn(self, values: Named) -> None:
         """Do as `add` does, and let the loop go on meanwhile if the values are large: their forms take seconds."""
         new = self._new(values)
         if sum(len(value.reveal()) for value in new) <= LARGE:
             if new:
-                self._take_in(new, _forms_of(new))
+                self._take_in(new, _forms_of(new, self._room))
         else:
-            await self._learn(new)
+            await self._learn(new, self._room)
 
-    async def learn_aside(self, values: Named) -> None:
-        """Do as `learn` does for large values: for what a job decides on, which may be slow to take in."""
-        await self._learn(self._new(values))
+    async def _learn_named(self, values: Named) -> None:
+        await self._learn(self._new(values), self._room_for_named)
 
-    async def _learn(self, new: Mapping[Secret, str]) -> None:
+    async def _learn(self, new: Mapping[Secret, str], room: Room) -> None:
         if not new:
             return
-        self._take_in(new, await asyncio.to_thread(_forms_of, new))
+        self._take_in(new, await asyncio.to_thread(_forms_of, new, room))
         patterns = self._patterns
         compiled = await asyncio.to_thread(Patterns, patterns)
         if self._patterns is patterns:  # nothing was added meanwhile
@@ -72,7 +82,7 @@ class Mask:
         if gone:
             # What follows a token of the same name begins as it did, and shares its first forms.
             heirs = {value: name for value, name in self._known.items() if name in set(gone.values())}
-            dropped = _forms_of(gone).keys() - _forms_of(heirs).keys()
+            dropped = _forms_of(gone, None).keys() - _forms_of(heirs, None).keys()
             self._patterns = {form: name for form, name in self._patterns.items() if form not in dropped}
             self._compiled = None
 
@@ -89,7 +99,7 @@ class Mask:
         self._patterns = {**patterns, **self._patterns}  # a new one: another thread may be reading the old one
         self._compiled = None
 
-    def masker(self) -> "Masker":
+    def masker(self) -> Masker:
         """Give a masker for one stream of bytes."""
         return Masker(lambda: None if self._closed else self.compiled)
 
@@ -104,7 +114,13 @@ class Mask:
         if self._compiled is not None or len(raw) > SENTENCE:
             return self.compiled
         # What does not stand in it need not be looked for: no sentence of ours has to wait until all of it can be.
-        return Patterns({pattern: name for pattern, name in self._patterns.items() if pattern in raw})
+        plain = without_colours(raw)
+        return Patterns({form: name for form, name in self._patterns.items() if form in raw or form in plain})
+
+    @property
+    def shortened(self) -> bool:
+        """Whether some of what the run was given is not looked for in all its spellings: that were too many."""
+        return self._room.is_exhausted
 
     def close(self) -> None:
         """Forget the secrets. SECURITY: a `Masker` goes on hiding what it looked for last."""
@@ -119,72 +135,9 @@ class Mask:
         return self._compiled
 
 
-def _forms_of(values: Mapping[Secret, str]) -> dict[bytes, str]:
+def _forms_of(values: Mapping[Secret, str], room: Room | None) -> dict[bytes, str]:
     found: dict[bytes, str] = {}
-    for value, name in values.items():
-        for form in forms(value.reveal()):
-            found.setdefault(form, name)
+    for value in sorted(values, key=lambda value: len(value.reveal())):  # the small ones, most passwords, have room
+        for form in forms(value.reveal(), room):
+            found.setdefault(form, values[value])
     return found
-
-
-class Masker:
-    """Masks one stream. What comes out does not depend on how the bytes were cut into pieces on their way in.
-
-    Secrets that stand side by side become one mask, so that it tells nothing of how long a value is.
-    """
-
-    def __init__(self, patterns: Callable[[], Patterns | None]) -> None:
-        self._newest = patterns
-        self._last = Patterns({})
-        self._held = b""
-        self._after_mask = False
-        self._seen: set[str] = set()
-
-    def feed(self, data: bytes) -> bytes:
-        """Take the next bytes and give what is decided: all but an end that may be the beginning of a secret."""
-        patterns = self._patterns()
-        held = self._held + data
-        first_open = patterns.first_open(held)
-        hold_from = first_open(0)
-        decided, position = [], 0
-        for match in patterns.matches(held):
-            _, start, end = match
-            if hold_from <= start:
-                break  # something that started earlier, or a longer one from the same place, may still come
-            decided.append(match)
-            position = end
-            if hold_from < position:
-                hold_from = first_open(position)
-        self._held = held[hold_from:]
-        return self._masked(patterns, held[:hold_from], decided)
-
-    def finish(self) -> bytes:
-        """Give the rest: the stream has ended, so nothing can become a secret any more."""
-        patterns = self._patterns()
-        held, self._held = self._held, b""
-        return self._masked(patterns, held, patterns.matches(held))
-
-    def _masked(self, patterns: Patterns, data: bytes, matches: Iterable[tuple[int, int, int]]) -> bytes:
-        out: list[bytes] = []
-        position, found = 0, set()
-        for pattern, start, end in matches:
-            if start > position:
-                out += [data[position:start], MASK]
-            elif not self._after_mask:
-                out.append(MASK)
-            position, self._after_mask = end, True
-            found.add(pattern)
-        if position < len(data):
-            out.append(data[position:])
-            self._after_mask = False
-        self._seen |= patterns.names(found)
-        return b"".join(out)
-
-    def _patterns(self) -> Patterns:
-        self._last = self._newest() or self._last
-        return self._last
-
-    def take_seen(self) -> set[str]:
-        """Give the names of the secrets that turned up since the last call."""
-        seen, self._seen = self._seen, set()
-        return seen

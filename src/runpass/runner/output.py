@@ -101,7 +101,7 @@ async def pump(reader: asyncio.StreamReader, mask: Mask, reporter: Reporter, ste
         for name in sorted(masker.take_seen()):
             await reporter.leak(step, mask.text(name))  # before the lines: the last one of a step stays the last one
         for line in ready:
-            await reporter.log(step, level, announced.hide(line))
+            await reporter.log(step, level, await announced.hide(line))
 
 
 async def _read(reader: asyncio.StreamReader, seconds: float | None) -> bytes | None:

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final
 
 from runpass.runner.common_values import is_common
@@ -15,6 +17,22 @@ _HALF: Final = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, which JSON can spell and no output can hold."""
 MOST_ENCODED: Final = 200
 """Leaves of one JSON value that are looked for in other spellings too; of further ones, the text alone is."""
+
+
+@dataclass(slots=True)
+class Room:
+    """How many bytes of spellings may still be looked for."""
+
+    left: int
+    is_exhausted: bool = False
+
+    def takes(self, form: bytes) -> bool:
+        """Whether there is room for one more, which it has then."""
+        if len(form) > self.left:
+            self.is_exhausted = True
+            return False
+        self.left -= len(form)
+        return True
 
 
 def is_maskable(value: str) -> bool:
@@ -32,13 +50,17 @@ def unmasked(values: Mapping[str, Secret]) -> list[str]:
     return found + ([f"Too common a value to be masked in this log: {', '.join(common)}."] if common else [])
 
 
-def forms(value: str) -> set[bytes]:
-    """Give everything that is masked on account of a value; nothing if it is too short or too common."""
+def forms(value: str, room: Room | None = None) -> set[bytes]:
+    """Give everything that is masked on account of a value; nothing if it is too short or too common.
+
+    Of spellings only what there is `room` for: the text, its lines and its leaves are masked in any case.
+    """
     found: set[bytes] = set()
     for number, piece in enumerate(_pieces(value)):
         found.update(line.encode(errors="surrogateescape") for line in _texts(piece))
         if number < MOST_ENCODED:
-            found.update(encodings(piece))
+            spelled = (form for form in encodings(piece) if form not in found)
+            found.update(spelled if room is None else takewhile(room.takes, spelled))
     return {form for form in found if len(form) >= SHORTEST}
 
 

@@ -3,9 +3,11 @@ import asyncio
 import pytest
 
 from runpass.protocol.reports import LogLevel
-from runpass.runner.announced import COMMAND, HIDDEN, LONGEST, MOST, Announced, may_announce
+from runpass.runner.announced import COMMAND, HIDDEN, LONGEST, Announced, may_announce
 from runpass.runner.masking import Mask
+from runpass.runner.named_values import MOST_VALUES
 from runpass.runner.output import PARTIAL_SECONDS, pump
+from runpass.secret import Secret
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2lnbmF0dXJl"
 
@@ -57,13 +59,18 @@ def test_a_line_that_only_looks_a_little_like_it_is_shown_at_once():
     assert may_announce("  ::add")
 
 
-def test_only_so_many_are_masked_later_and_none_is_shown():
+def test_only_so_many_of_a_run_are_masked_later_and_none_is_shown():
     mask = Mask()
-    announced = Announced(mask)
-    values = [f"secret-number-{number:03}-end" for number in range(MOST + 5)]
-    assert {announced.hide(f"  {COMMAND}{value}") for value in values} == {HIDDEN}
-    assert [mask.text(value) for value in values] == ["***"] * MOST + values[MOST:]
-    assert Announced(mask).hide(COMMAND + "x" * (LONGEST + 1)) == HIDDEN
+    named = {str(number): Secret(f"named-in-the-file-{number}") for number in range(MOST_VALUES - 2)}
+    values = ["first-announced", "second-announced", "third-announced"]
+
+    async def hidden():
+        await mask.named.take_in(named)
+        # One for each stream of each command; what counts is counted over the run.
+        return [await Announced(mask).hide(f"  {COMMAND}{text}") for text in [*values, "x" * (LONGEST + 1)]]
+
+    assert asyncio.run(hidden()) == [HIDDEN] * 4
+    assert mask.text(" ".join(values)) == "*** *** third-announced"
     assert mask.text("x" * (LONGEST + 1)) == "x" * (LONGEST + 1)
 
 

@@ -76,3 +76,7 @@ def test_a_run_goes_on_whoever_has_the_wrong_time(jumping, jump):
 @pytest.mark.parametrize("failure", [TemporaryFailure("the server is away"), StaleLease("somebody else has it")])
 def test_a_lost_lease_is_noticed_whatever_the_clock_says(jump, failure):
     assert asyncio.run(beat("runner", jump, failure)).reason is Reason.LOST
+
+
+def test_a_run_whose_heartbeats_fail_in_a_way_that_nobody_thought_of_does_not_go_on():
+    assert asyncio.run(beat("runner", timedelta(0), RuntimeError("this is no answer"))).reason is Reason.LOST

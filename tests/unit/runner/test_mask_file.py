@@ -8,8 +8,9 @@ import pytest
 
 from runpass.protocol.reports import LogLevel
 from runpass.runner.cell import Owner
-from runpass.runner.mask_file import MOST_BYTES, MOST_TOLD, MOST_VALUES, MaskFile
+from runpass.runner.mask_file import MOST_TOLD, MaskFile
 from runpass.runner.masking import Mask
+from runpass.runner.named_values import MOST_BYTES, MOST_VALUES
 from runpass.runner.output import pump
 from runpass.runner.workspace import MASK_NAME
 from runpass.secret import Secret

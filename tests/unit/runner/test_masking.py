@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runpass.runner.masking import MASK, UNNAMED, Mask
+from runpass.runner.masker import MASK
+from runpass.runner.masking import UNNAMED, Mask
 from runpass.runner.secret_forms import SHORTEST, forms, is_maskable
 from runpass.secret import Secret
 

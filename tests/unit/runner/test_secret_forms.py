@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runpass.runner.common_values import COMMON
-from runpass.runner.masking import MASK, Mask
+from runpass.runner.masker import MASK
+from runpass.runner.masking import Mask
 from runpass.runner.secret_forms import SHORTEST, forms, is_maskable
 from runpass.secret import Secret
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 from authority import Authority
 from factories import vault_oidc as credential_of
 from runpass.errors import JobError
+from runpass.ids import new_id
 from runpass.protocol.credentials import VaultOidc
+from runpass.protocol.vault_logins import LoginEnd
 from runpass.runner.credentials import vault_oidc
 from runpass.runner.credentials.account import LoginAccount
 from runpass.runner.credentials.vault_oidc import NOT_ENDED, VaultLogins, VaultPools
@@ -66,6 +69,36 @@ def test_a_login_that_does_not_end_is_told_and_revoked_when_it_does(monkeypatch)
         assert not revoked.is_set()
         may_end.set()
         assert await asyncio.to_thread(revoked.wait, 5)
+        pools.close()
+
+    asyncio.run(scenario())
+
+
+def test_the_accessor_of_a_login_that_outlived_its_run_is_in_the_account_if_it_cannot_be_revoked(monkeypatch):
+    async def scenario():
+        may_end, login_id = threading.Event(), new_id()
+
+        def slow_login(client, **_):
+            may_end.wait(5)
+            return VaultSession(client, replace(GRANTED, accessor=Secret("accessor")))
+
+        def revoke(_self):
+            raise Unreachable("the Vault is gone")
+
+        monkeypatch.setattr(VaultSession, "login", slow_login)
+        monkeypatch.setattr(VaultSession, "revoke", revoke)
+        monkeypatch.setattr(vault_oidc, "REVOKE_PAUSES", ())
+        pools, account = VaultPools(), LoginAccount(nothing)
+        logins = VaultLogins(pools, Mask(), account, nothing, nothing)
+        caller = asyncio.create_task(logins.log_in(credential(), replace(IDENTITY, login_id=login_id)))
+        await asyncio.sleep(0.02)
+        caller.cancel()
+        may_end.set()
+        await logins.close()
+        [ended] = await account.close()
+        assert (ended.login_id, ended.end) == (login_id, LoginEnd.FAILED)
+        assert ended.given is not None
+        assert ended.given.accessor == Secret("accessor")
         pools.close()
 
     asyncio.run(scenario())

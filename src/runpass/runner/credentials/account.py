@@ -38,6 +38,10 @@ class LoginAccount:
         self._given[login_id] = given
         self._telling.append(asyncio.create_task(self._tell(login_id, given)))
 
+    def knows(self, login_id: UUID | None) -> bool:
+        """Whether the token of this login was noted; of one without an id, nothing need be."""
+        return login_id is None or login_id in self._given
+
     def gives_none(self, login_id: UUID | None) -> None:
         """Note that no token comes of a login: it was refused, or is never made; the server is being told."""
         if login_id is None:

@@ -211,6 +211,8 @@ class VaultLogins:
             self._account.ended(login_id, LoginEnd.FAILED if unknown else LoginEnd.NO_TOKEN)
             return None
         session = attempt.task.result()
+        if not self._account.knows(login_id):  # the run ended before the login did: its accessor is told all the same
+            self._account.gave(login_id, session.granted, session.granted.ttl.total_seconds())
         self._account.ended(login_id, LoginEnd.FAILED)  # until it is known to be otherwise
         end, sentence = await self._end(session)
         self._account.ended(login_id, end)
