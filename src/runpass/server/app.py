@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from starlette.applications import Starlette
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount
 
 from runpass import __version__
-from runpass.errors import Forbidden
+from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
 from runpass.server.access import audit_api as audit_events
@@ -43,6 +43,7 @@ from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
@@ -171,12 +172,19 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     lifespans = Lifespans(
         parts.database, parts.cipher, parts.clock, settings.run_timeout_seconds, settings.organization_log_bytes
     )
+    presence = Presence(parts.database, parts.clock, parts.rings)
+
+    def look_after_keys() -> None:
+        parts.rings.tend()
+        presence.tell()
+
+    await run_in_threadpool(presence.tell)  # before the first token: whoever stops a key must know of this process
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
         asyncio.create_task(settle_logins(parts.database, parts.clock)),
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
-        asyncio.create_task(again_and_again(parts.rings.tend, REFRESH_EVERY_SECONDS)),
+        asyncio.create_task(again_and_again(look_after_keys, REFRESH_EVERY_SECONDS)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
@@ -188,6 +196,8 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(RunpassError):
+            await run_in_threadpool(presence.end)
         parts.close()
 
 

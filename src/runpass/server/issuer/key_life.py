@@ -10,7 +10,7 @@ from runpass.errors import Conflict, NotFound
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
-from runpass.server.issuer import store
+from runpass.server.issuer import compromise_store, store
 from runpass.server.issuer.keys import IssuerScope, KeyRecord, KeyState, SigningKey, new_key
 from runpass.server.issuer.rotation import NOTHING, Policy, carried_out, decide, gone
 
@@ -34,7 +34,9 @@ class KeyLife:
         thrown away unseen.
         """
         with self.database.read() as tx:
-            wanted = decide(store.list_records(tx, issuer), self.clock.now(), self.policy)
+            now = self.clock.now()
+            is_held = compromise_store.is_held(tx, issuer, now)
+            wanted = NOTHING if is_held else decide(store.list_records(tx, issuer), now, self.policy)
         if wanted == NOTHING:
             return False
         made = None if wanted.make is None else self._made(issuer, wanted.make)
@@ -52,6 +54,8 @@ class KeyLife:
         change = store.next_change(tx)
         stored = store.list_sealed(tx, issuer)
         now = self.clock.now()
+        if compromise_store.is_held(tx, issuer, now):
+            return
         keys = [key for key, _ in stored]
         actions = decide(keys, now, self.policy)
         for key, sealed in stored:
@@ -107,7 +111,7 @@ def removable(tx: Transaction, kid: str) -> KeyRecord:
         raise NotFound("there is no signing key with this id", hint="run: runpass keys list")
     if key.state is KeyState.ACTIVE:
         raise Conflict("this is the key that signs", hint="run: runpass keys rotate")
-    if key.state is KeyState.GONE:
+    if key.state in {KeyState.GONE, KeyState.COMPROMISED}:
         raise Conflict("this key is gone already")
     return key
 
@@ -119,6 +123,7 @@ def _what_happened(before: KeyRecord, after: KeyRecord) -> str:
             KeyState.RETIRING: "retired",
             KeyState.GONE: "destroyed",
             KeyState.UPCOMING: "created",
+            KeyState.COMPROMISED: "compromised",
         }[after.state]
     return "published" if after.published_at != before.published_at else "lengthened"
 

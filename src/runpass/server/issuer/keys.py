@@ -2,6 +2,8 @@
 
 upcoming ──► active ──► retiring ──► gone
 published    signs      published    not published, its private half destroyed
+
+Any key that is not gone may become `compromised`: not published, signing nothing, its private half destroyed soon.
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ class KeyState(StrEnum):
     ACTIVE = "active"
     RETIRING = "retiring"
     GONE = "gone"
+    COMPROMISED = "compromised"
+    """An operator said that somebody else may have it: `runpass.server.issuer.compromise`."""
 
 
 PUBLISHED: Final = (KeyState.UPCOMING, KeyState.ACTIVE, KeyState.RETIRING)

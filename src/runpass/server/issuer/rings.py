@@ -115,6 +115,11 @@ class Rings:
         """Give the time as this process has it."""
         return self._life.clock.now()
 
+    @property
+    def seen_change(self) -> int:
+        """Give the number of the last change of keys that this process has in memory."""
+        return self._seen.change
+
     def last_read(self, issuer: IssuerScope) -> KeyRing:
         """Give the ring as it was read last, however long ago."""
         return self._seen.rings[issuer].ring

@@ -55,12 +55,12 @@ def insert_key(tx: Transaction, cipher: Cipher, key: SigningKey) -> None:
 
 
 def change_key(tx: Transaction, after: KeyRecord, change: int) -> None:
-    """Write what has become of a key. One that is gone loses its private half.
+    """Write what has become of a key. One that is gone, or compromised and destroyed, loses its private half.
 
     It was read in the same transaction, after `next_change` had given `change`: nobody else can have touched it.
     """
     values = _values(after) | {"change_seq": change}
-    if after.state is KeyState.GONE:
+    if after.state is KeyState.GONE or after.gone_at is not None:
         values["private_key_sealed"] = None
     tx.execute(update(signing_keys).where(signing_keys.c.kid == after.kid).values(**values))
 

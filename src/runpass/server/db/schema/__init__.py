@@ -3,6 +3,7 @@
 from runpass.server.db.schema import (
     access,
     audit,
+    compromises,
     credentials,
     deployments,
     instance,
@@ -19,6 +20,7 @@ from runpass.server.db.schema.columns import metadata
 __all__ = [
     "access",
     "audit",
+    "compromises",
     "credentials",
     "deployments",
     "instance",
