@@ -66,6 +66,19 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
         raise
 
 
+def open_cipher(settings: ServerSettings, database: Database) -> Cipher:
+    """Give the cipher of a database that is there already, for commands beside the server. No master key is made.
+
+    Raises `ConfigurationError` when there is no master key, or another one.
+    """
+    file = settings.master_key_file
+    if settings.master_key is None and file is not None and not file.exists():
+        raise ConfigurationError(f"there is no master key file {file}", hint="name the server's own --settings")
+    cipher = Cipher(_master_key(settings))
+    _check_master_key(database, cipher)
+    return cipher
+
+
 def key_policy(settings: ServerSettings) -> Policy:
     """Give what the settings say about the life of signing keys."""
     every = settings.key_rotation_seconds
