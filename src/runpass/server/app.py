@@ -54,6 +54,7 @@ from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
+from runpass.server.vault_tasks import key_check_store
 from runpass.server.vault_tasks import store as task_store
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.runner_door import TaskDoor
@@ -205,4 +206,5 @@ def _pools_with_work(parts: Parts) -> set[PoolId]:
     with parts.database.read() as tx:
         now = parts.clock.now()
         tasks = task_store.pools_with_tasks(tx, now) | login_store.pools_with_sweeps(tx, now)
+        tasks |= key_check_store.pools_with_checks(tx, now)
         return deployment_store.pools_with_work(tx) | tasks

@@ -59,6 +59,10 @@ class KeyRecord:
     """No token that it signs lives longer. Raised before a server signs with a longer lifetime, never lowered."""
     rotation_wanted_at: datetime | None = None
     """When an operator asked for the successor of this active key, ahead of the schedule."""
+    confirmation_awaited: bool = False
+    """Whether, when it was published, there was somebody of whom it can be known that they have seen it."""
+    confirmed_at: datetime | None = None
+    """When all of those were known to have seen it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

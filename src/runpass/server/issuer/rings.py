@@ -18,6 +18,7 @@ from runpass.errors import Unavailable
 from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.issuer import store
+from runpass.server.issuer.confirming import Confirming, Nobody
 from runpass.server.issuer.key_life import KeyLife
 from runpass.server.issuer.keys import SHARED, IssuerScope, KeyRecord, KeyState, SigningKey
 from runpass.server.issuer.publishable import publishable
@@ -195,12 +196,18 @@ class LiveRing:
         return self._rings.last_read(self._issuer)
 
 
-def open_rings(database: Database, cipher: Cipher, clock: Clock, policy: Policy | None = None) -> Rings:
+def open_rings(
+    database: Database,
+    cipher: Cipher,
+    clock: Clock,
+    policy: Policy | None = None,
+    confirming: Confirming | None = None,
+) -> Rings:
     """Give the key rings of a process, the shared issuer's ready to sign.
 
     Raises `CorruptColumn` when the active key does not open.
     """
-    rings = Rings(KeyLife(database, cipher, clock, policy or Policy()))
+    rings = Rings(KeyLife(database, cipher, clock, policy or Policy(), confirming or Nobody()))
     rings.open()
     return rings
 

@@ -22,6 +22,7 @@ _MOMENTS: Final = (
     "gone_at",
     "last_token_expires_at",
     "rotation_wanted_at",
+    "confirmed_at",
 )
 
 
@@ -126,6 +127,7 @@ def _values(key: KeyRecord) -> dict[str, Any]:
         "algorithm": key.algorithm,
         "state": key.state.value,
         "public_jwk": key.public_jwk,
+        "confirmation_awaited": key.confirmation_awaited,
         "longest_token_seconds": int(key.longest_token.total_seconds()),
         **{name: getattr(key, name) for name in _MOMENTS},
     }
@@ -139,5 +141,6 @@ def _record(row: Row[Any]) -> KeyRecord:
         state=KeyState(row.state),
         public_jwk=row.public_jwk,
         longest_token=timedelta(seconds=row.longest_token_seconds),
+        confirmation_awaited=row.confirmation_awaited,
         **{name: getattr(row, name) for name in _MOMENTS},
     )
