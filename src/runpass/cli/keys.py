@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runpass.cli.keys_compromise import compromise
 from runpass.cli.on_the_server import operator, server_database
 from runpass.cli.options import AsJson, SettingsFile
 from runpass.cli.output import print_json, print_rows, say
@@ -15,7 +16,7 @@ from runpass.errors import Conflict
 if TYPE_CHECKING:
     from runpass.server.issuer.keys import KeyRecord
 
-app = typer.Typer(help="List, rotate, remove and export the shared issuer's signing keys, where the database is.")
+app = typer.Typer(help="List, rotate, remove, kill and export signing keys, where the server's database is.")
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's id, as `runpass keys list` prints it.")]
 _COLUMNS = {
     "Key id": "keyId",
@@ -62,7 +63,7 @@ def rotate(
     """Ask the server for the next key ahead of the schedule.
 
     A running server publishes it at once and signs with it after `key_publish_ahead_seconds`. Asking twice is asking
-    once. For a key that has leaked this is not enough: it stays published until its last token has expired.
+    once. For a key that has leaked this is not enough: see `runpass keys compromise`.
     """
     from runpass.server.issuer.key_life import want_rotation
     from runpass.server.issuer.keys import SHARED
@@ -104,6 +105,9 @@ def retire(
         removed = remove_early(database, SYSTEM_CLOCK, kid, operator())
     typer.echo(f"{removed.kid} is gone")
     say("Servers stop publishing it within a second. A Vault that has fetched it trusts it until it fetches again.")
+
+
+app.command()(compromise)
 
 
 @app.command("export-public")

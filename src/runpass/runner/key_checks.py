@@ -22,6 +22,9 @@ from runpass.vault.login import jwt_login
 log = structlog.get_logger()
 PUSHED: Final = "no known key successfully validated"
 """What only a Vault says that has keys of its own; one that fetches says `failed to verify id token signature`."""
+NO_SUCH_KEY: Final = ("failed to verify id token signature", PUSHED)
+"""What a Vault says once it has tried its keys. SECURITY: nothing else is a proof that it does not trust one; its words
+for a signature that it could not look at are similar."""
 AFTER_THE_SIGNATURE: Final = (
     refusals.AmbiguousClaim,
     refusals.ClaimType,
@@ -93,7 +96,7 @@ def _refetched(error: VaultFailure) -> Refetched:
 
 
 def _probed(error: VaultFailure) -> ProbeVerdict:
-    if isinstance(error, refusals.BadSignature):
+    if isinstance(error, refusals.BadSignature) and any(words in (error.vault_error or "") for words in NO_SUCH_KEY):
         return ProbeVerdict.REFUSED_SIGNATURE
     return ProbeVerdict.REFUSED_EXPIRED if isinstance(error, AFTER_THE_SIGNATURE) else ProbeVerdict.NOT_READ
 

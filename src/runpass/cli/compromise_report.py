@@ -1,0 +1,133 @@
+"""What `runpass keys compromise` prints: each step as it ends, each Vault, what to run, what was signed."""
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from runpass.cli.output import print_json, print_rows
+from runpass.cli.terminal import one_line
+
+if TYPE_CHECKING:
+    from runpass.server.trail.minted import MintedToken
+    from runpass.server.vault_tasks.compromise import Story, Told
+    from runpass.server.vault_tasks.trust import VaultTrust
+
+MOST_ROWS: Final = 200
+_VAULTS: Final = {
+    "Vault": "vault",
+    "Organization": "organizationId",
+    "Verdict": "verdict",
+    "Why": "why",
+    "The Vault said": "said",
+}
+_TOKENS: Final = {
+    "Made at": "at",
+    "Organization": "organizationId",
+    "For": "for",
+    "Id": "subjectId",
+    "Audience": "audience",
+    "jti": "jti",
+    "Expires": "expiresAt",
+}
+REVOKE: Final = "To end every token that came from a login at these Vaults (with a token of yours that has sudo there):"
+HONEST: Final = (
+    "These end the tokens of runs that go on, too. Batch tokens cannot be revoked: they end with their own TTL."
+)
+
+
+class Report:
+    """Prints for people as things happen, or one JSON object at the end, with the steps on standard error."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._steps: list[dict[str, Any]] = []
+        self._console = Console(
+            file=sys.stderr if as_json else sys.stdout, highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
+
+    def step(self, told: "Told") -> None:
+        """Print a step that is over."""
+        self._steps.append({"step": told.step, "ok": told.ok, "said": told.said})
+        mark = ("✓ ", "green") if told.ok else ("✗ ", "red")
+        self._console.print(Text.assemble(mark, (f"{told.step:<12}", "bold"), one_line(told.said)))
+
+    def end(self, story: "Story", minted: "list[MintedToken]") -> None:
+        """Print what is known of the Vaults, how tokens are ended there, and what was signed with the key."""
+        vaults = [_vault(item) for item in story.vaults]
+        commands = _commands(story)
+        tokens = [_token(item) for item in minted]
+        if self._as_json:
+            found = story.found
+            replacement = found.replacement_kid if found else None
+            print_json(
+                {
+                    "keyId": story.kid,
+                    "replacementKeyId": replacement,
+                    "steps": self._steps,
+                    "vaults": vaults,
+                    "revoke": commands,
+                    "minted": tokens,
+                }
+            )
+            return
+        if vaults:
+            self._heading("Known Vaults")
+            print_rows(vaults, _VAULTS)
+        self._print_commands(commands)
+        self._print_tokens(tokens)
+
+    def _print_commands(self, commands: list[str]) -> None:
+        if commands:
+            self._heading(REVOKE)
+            for command in commands:
+                self._console.print(Text(f"  {one_line(command)}"))
+            self._console.print(Text(HONEST))
+
+    def _print_tokens(self, tokens: list[dict[str, Any]]) -> None:
+        self._heading(f"Signed with the key here: {len(tokens)}. A login with any other jti was forged.")
+        if tokens:
+            print_rows(tokens[:MOST_ROWS], _TOKENS)
+        if len(tokens) > MOST_ROWS:
+            self._console.print(Text(f"{len(tokens) - MOST_ROWS} more: add --json"))
+
+    def _heading(self, text: str) -> None:
+        self._console.print()
+        self._console.print(Text(text, style="bold"))
+
+
+def _vault(found: "VaultTrust") -> dict[str, Any]:
+    vault = found.vault
+    return {
+        "vault": str(vault.place),
+        "organizationId": str(vault.organization_id),
+        "address": vault.place.address,
+        "namespace": vault.place.namespace,
+        "mount": vault.place.mount,
+        "credentialIds": [str(item.id) for item in vault.credentials],
+        "verdict": found.trust.value,
+        "why": found.why,
+        "said": found.said,
+    }
+
+
+def _commands(story: "Story") -> list[str]:
+    from runpass.vault.errors import Place
+    from runpass.vault.revocation import revoke_prefix_command
+
+    places = {item.vault.place: None for item in story.vaults}
+    return [revoke_prefix_command(Place(item.address, item.namespace), item.mount) for item in places]
+
+
+def _token(found: "MintedToken") -> dict[str, Any]:
+    return {
+        "at": found.at.isoformat(timespec="seconds"),
+        "organizationId": str(found.organization_id),
+        "for": found.subject_kind,
+        "subjectId": found.subject_id,
+        "runner": found.runner,
+        "audience": found.audience,
+        "jti": found.jti,
+        "expiresAt": found.expires_at,
+    }
