@@ -170,7 +170,7 @@ def test_a_vault_is_checked_again_less_and_less_often_and_never_twice_at_once():
     assert wants_check([failed] * 50, NOW + LONGEST_PAUSE)
 
 
-def test_every_name_of_the_right_form_gets_the_same_keys_and_each_fetch_is_told():
+def test_every_name_gets_the_same_keys_and_a_fetch_is_told_if_somebody_may_have_given_it_out():
     signing, told = new_key(MovingClock().now(), Algorithm.ES256), []
     documents = IssuerDocuments(KeyRing((signing,)), "https://id.test/", "x", on_fetch=lambda *one: told.append(one))
     client = TestClient(Starlette(routes=documents.routes(""), exception_handlers=HANDLERS))
@@ -184,6 +184,8 @@ def test_every_name_of_the_right_form_gets_the_same_keys_and_each_fetch_is_told(
         assert told == [(name, frozenset({signing.kid}))] * 2
         told.clear()
     client.head(f"/.well-known/jwks/{NAME}.json")
-    for bad in ("short", "x" * 65, "x" * 31 + "!", f"{NAME}/x", "../" * 10):
-        assert client.get(f"/.well-known/jwks/{bad}.json").status_code == 404
+    for made_up in ("short", "x" * 65, "x" * 31 + "!"):
+        assert client.get(f"/.well-known/jwks/{made_up}.json").content == shared.content
     assert told == []
+    for elsewhere in (f"{NAME}/x", "../" * 10):
+        assert client.get(f"/.well-known/jwks/{elsewhere}.json").status_code == 404

@@ -1,8 +1,7 @@
 """The issuer's public doors: plain Starlette routes, no sign-in and no database.
 
 The key set stands at the shared URL, cacheable, and at URLs that name who fetches, where nobody may keep it. Every name
-of the right form gets the same keys, whether anybody gave it out or not: so no answer tells which names there are, none
-has to be looked up, and one that was taken back, or lost with a restored database, keeps no Vault from its keys.
+gets the same keys, whether anybody gave it out or not: so no answer tells which names there are, none has to be looked up, and one that was taken back, or lost with a restored database, keeps no Vault from its keys.
 """
 
 import re
@@ -13,14 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import NotFound
 from runpass.server.issuer.confirming import OnFetch
 from runpass.server.issuer.discovery import Document, jwks_document, provider_metadata
 from runpass.server.issuer.ring import KeyRing, RingSource
 
 MAX_AGE_SECONDS = 300
 NAME: Final = re.compile(r"[A-Za-z0-9_-]{22,64}\Z")
-"""At least 128 bits in base64url."""
+"""What may have been given out: at least 128 bits in base64url."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +71,8 @@ class IssuerDocuments:
 
     async def own_jwks(self, request: Request) -> Response:
         """Answer the JWK Set to whoever this name was given to, and tell that it was fetched."""
-        name = request.path_params["name"]
-        if NAME.match(name) is None:
-            raise NotFound("there is nothing at this address")
-        documents = self._documents()
-        if self._on_fetch is not None and request.method == "GET":
+        name, documents = request.path_params["name"], self._documents()
+        if self._on_fetch is not None and request.method == "GET" and NAME.match(name):
             self._on_fetch(name, frozenset(key.kid for key in documents.ring.keys))
         return _answer(request, documents.jwks, "no-store")
 
