@@ -54,10 +54,12 @@ from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
-from runpass.server.vault_tasks import key_check_store
+from runpass.server.vault_tasks import key_check_store, verifiers_api
 from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks.confirmations import LOOK_EVERY_SECONDS, ConfirmationKeeper
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.runner_door import TaskDoor
+from runpass.server.vault_tasks.sightings import Sightings
 
 ROOMS = (
     organizations,
@@ -66,6 +68,7 @@ ROOMS = (
     projects_ending,
     policies,
     credentials,
+    verifiers_api,
     connection_tests,
     templates,
     deployments,
@@ -93,8 +96,13 @@ def build_app(parts: Parts) -> Starlette:
     passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
     longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
     door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
+    sightings = Sightings(parts.database, parts.clock)
     documents = IssuerDocuments(
-        parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
+        parts.ring,
+        settings.issuer_url,
+        settings.jwks_url,
+        max_age_seconds=settings.jwks_max_age_seconds,
+        on_fetch=sightings.saw,
     )
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
@@ -108,7 +116,7 @@ def build_app(parts: Parts) -> Starlette:
         routes=routes,
         middleware=_shell(parts),
         exception_handlers=HANDLERS,
-        lifespan=lambda _: _lifespan(parts, rules, wakeups),
+        lifespan=lambda _: _lifespan(parts, rules, wakeups, sightings),
     )
     app.router.redirect_slashes = False
     return app
@@ -163,7 +171,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
 
 
 @asynccontextmanager
-async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncIterator[None]:
+async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings: Sightings) -> AsyncIterator[None]:
     """Run the background work for as long as the server runs, and close the parts after it."""
 
     async def pools_with_work() -> set[PoolId]:
@@ -173,19 +181,16 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     lifespans = Lifespans(
         parts.database, parts.cipher, parts.clock, settings.run_timeout_seconds, settings.organization_log_bytes
     )
+    confirming = ConfirmationKeeper(parts.database, parts.clock, parts.rings, sightings)
     presence = Presence(parts.database, parts.clock, parts.rings)
-
-    def look_after_keys() -> None:
-        parts.rings.tend()
-        presence.tell()
-
     await run_in_threadpool(presence.tell)  # before the first token: whoever stops a key must know of this process
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
         asyncio.create_task(settle_logins(parts.database, parts.clock)),
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
-        asyncio.create_task(again_and_again(look_after_keys, REFRESH_EVERY_SECONDS)),
+        asyncio.create_task(again_and_again(presence.tend, REFRESH_EVERY_SECONDS)),
+        asyncio.create_task(again_and_again(confirming.tend, LOOK_EVERY_SECONDS)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]

@@ -60,8 +60,13 @@ class Presence:
         self._started_at = clock.now()
         self._told: tuple[datetime, int] | None = None
 
+    def tend(self) -> None:
+        """Catch up with the keys, and tell of it."""
+        self._rings.tend()
+        self.tell()
+
     def tell(self) -> None:
-        """Write what this process has seen, if that is news; called right after it has looked."""
+        """Write what this process has seen, if that is news."""
         now, change = self._clock.now(), self._rings.seen_change
         if self._told is not None and self._told[1] == change and timedelta(0) <= now - self._told[0] < TELL_EVERY:
             return
