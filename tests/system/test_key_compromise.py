@@ -171,7 +171,7 @@ def test_every_step_is_told_as_it_ends_and_recorded(server: RunningServer):
     marks = [line.split()[:2] for line in told.splitlines()[:6]]
     assert marks == [["✓", name] for name in ("stop", "acknowledge", "probe", "destroy", "replace", "withdraw")]
     assert "Acknowledged by 1 server process" in told
-    assert "Signed with the key here: 0" in told
+    assert "Signed with the key here, newest first: 0" in told
     listed = json.loads(command(server, "keys", "list", "--all", "--json"))
     assert {key["keyId"]: key["state"] for key in listed}[bad] == "compromised"
     events = [json.loads(line) for line in command(server, "audit", "export").splitlines()]

@@ -15,13 +15,7 @@ if TYPE_CHECKING:
     from runpass.server.vault_tasks.trust import VaultTrust
 
 MOST_ROWS: Final = 200
-_VAULTS: Final = {
-    "Vault": "vault",
-    "Organization": "organizationId",
-    "Verdict": "verdict",
-    "Why": "why",
-    "The Vault said": "said",
-}
+CURED: Final = "cured"
 _TOKENS: Final = {
     "Made at": "at",
     "Organization": "organizationId",
@@ -35,6 +29,8 @@ REVOKE: Final = "To end every token that came from a login at these Vaults (with
 HONEST: Final = (
     "These end the tokens of runs that go on, too. Batch tokens cannot be revoked: they end with their own TTL."
 )
+
+FORGED: Final = "A login with the key whose jti is not in this list was forged, if the list goes back far enough."
 
 
 class Report:
@@ -50,8 +46,7 @@ class Report:
     def step(self, told: "Told") -> None:
         """Print a step that is over."""
         self._steps.append({"step": told.step, "ok": told.ok, "said": told.said})
-        mark = ("✓ ", "green") if told.ok else ("✗ ", "red")
-        self._console.print(Text.assemble(mark, (f"{told.step:<12}", "bold"), one_line(told.said)))
+        self._console.print(Text.assemble(_mark(ok=told.ok), (f"{told.step:<12}", "bold"), one_line(told.said)))
 
     def end(self, story: "Story", minted: "list[MintedToken]") -> None:
         """Print what is known of the Vaults, how tokens are ended there, and what was signed with the key."""
@@ -74,9 +69,17 @@ class Report:
             return
         if vaults:
             self._heading("Known Vaults")
-            print_rows(vaults, _VAULTS)
+        for vault in vaults:
+            self._print_vault(vault)
         self._print_commands(commands)
         self._print_tokens(tokens)
+
+    def _print_vault(self, vault: dict[str, Any]) -> None:
+        mark, why = _mark(ok=vault["verdict"] == CURED), f": {one_line(vault['why'])}" if vault["why"] else ""
+        self._console.print(Text.assemble(mark, one_line(vault["vault"]), "  ", (vault["verdict"], "bold"), why))
+        self._console.print(Text(f"    organization {vault['organizationId']}", style="dim"))
+        if vault["said"]:
+            self._console.print(Text(f"    the Vault said: {one_line(vault['said'])}", style="dim"))
 
     def _print_commands(self, commands: list[str]) -> None:
         if commands:
@@ -86,7 +89,8 @@ class Report:
             self._console.print(Text(HONEST))
 
     def _print_tokens(self, tokens: list[dict[str, Any]]) -> None:
-        self._heading(f"Signed with the key here: {len(tokens)}. A login with any other jti was forged.")
+        self._heading(f"Signed with the key here, newest first: {len(tokens)}")
+        self._console.print(Text(FORGED))
         if tokens:
             print_rows(tokens[:MOST_ROWS], _TOKENS)
         if len(tokens) > MOST_ROWS:
@@ -95,6 +99,10 @@ class Report:
     def _heading(self, text: str) -> None:
         self._console.print()
         self._console.print(Text(text, style="bold"))
+
+
+def _mark(*, ok: bool) -> tuple[str, str]:
+    return ("✓ ", "green") if ok else ("✗ ", "red")
 
 
 def _vault(found: "VaultTrust") -> dict[str, Any]:
