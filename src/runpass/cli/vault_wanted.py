@@ -154,6 +154,9 @@ PublicKeys = Annotated[
     Path | None, typer.Option(dir_okay=False, help="PEM file of public keys to push, instead of fetching them.")
 ]
 
+AnyProject = Annotated[
+    bool, typer.Option("--any-project", help="Bind no project: every project that has the credential may log in.")
+]
 OwnJwksUrl = Annotated[
     bool,
     typer.Option(
@@ -197,9 +200,7 @@ def wanted(  # noqa: PLR0913 -- one parameter for each option
     project_id: Annotated[
         list[UUID] | None, typer.Option(help="A project that may use the credential; repeatable.")
     ] = None,
-    any_project: Annotated[
-        bool, typer.Option("--any-project", help="Bind no project: every project that has the credential may log in.")
-    ] = False,
+    any_project: AnyProject = False,
     sweeper: Annotated[
         bool, typer.Option(help="Whether to make the role that lets the server revoke tokens which runs left behind.")
     ] = True,

@@ -1,7 +1,8 @@
 """The issuer's public doors: plain Starlette routes, no sign-in and no database.
 
 The key set stands at the shared URL, cacheable, and at URLs that name who fetches, where nobody may keep it. Every name
-gets the same keys, whether anybody gave it out or not: so no answer tells which names there are, none has to be looked up, and one that was taken back, or lost with a restored database, keeps no Vault from its keys.
+gets the same keys, whether anybody gave it out or not: so no answer tells which names there are, none has to be looked
+up, and one that was taken back, or lost with a restored database, keeps no Vault from its keys.
 """
 
 import re
