@@ -17,6 +17,7 @@ from runpass.protocol.key_checks import KeyCheck, KeyCheckReport, ProbeVerdict, 
 from runpass.secret import Secret
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.schema.compromises import server_processes
+from runpass.server.issuer.addresses import JWKS, IssuerAddresses
 from runpass.server.issuer.compromise import Cure
 from runpass.server.issuer.key_life import remove_early
 from runpass.server.issuer.minting import Minter
@@ -81,8 +82,7 @@ class Life:
 
     def story(self, kid: str, fetch: Callable[[str], Iterable[str]] | None = None) -> Story:
         around = Around(
-            issuer_url=ISSUER,
-            jwks_url=f"{ISSUER}jwks.json",
+            addresses=IssuerAddresses(ISSUER, f"{ISSUER}{JWKS}"),
             audience=ISSUER[:-1],
             fetch_kids=lambda url: set((fetch or self.published)(url)),
             pause=self.pause,
@@ -233,9 +233,16 @@ def test_only_the_vaults_of_an_organization_are_asked_about_its_own_issuers_key(
     other.credential(name="theirs", address="https://other.example.com")
     bad = life.servers[0].ring_for(other.id).signing.kid
     life.runner = other.runner()
-    story = life.story(bad, fetch=lambda _: {key.kid for key in life.servers[0].ring_for(other.id).last_read.keys})
-    list(story.steps())
+
+    def fetch(url: str) -> set[str]:
+        assert url == f"{ISSUER}o/{other.id}/{JWKS}"
+        return {key.kid for key in life.servers[0].ring_for(other.id).last_read.keys}
+
+    story = life.story(bad, fetch=fetch)
+    assert all(verdicts(story.steps()).values())
     assert [item.vault.organization_id for item in story.vaults] == [other.id]
+    (probe,) = life.probes
+    assert jwt.decode(probe.reveal(), options={"verify_signature": False})["iss"] == f"{ISSUER}o/{other.id}/"
 
 
 def test_what_was_signed_with_a_key_since_then_is_listed(world: World, tenant: Tenant):

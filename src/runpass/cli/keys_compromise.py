@@ -79,14 +79,14 @@ def _story(
     ca_bundle: Path | None,
     patience: timedelta,
 ) -> "Story":
+    from runpass.server.issuer.addresses import addresses_of
     from runpass.server.issuer.compromise import Cure
     from runpass.server.opening import key_policy
     from runpass.server.vault_tasks.compromise import Around, Story
 
     database, cipher = opened
     around = Around(
-        issuer_url=settings.issuer_url,
-        jwks_url=settings.jwks_url,
+        addresses=addresses_of(settings),
         audience=settings.audience,
         fetch_kids=lambda url: _fetch_kids(url, ca_bundle),
         pause=lambda: sleep(LOOK_EVERY_SECONDS),

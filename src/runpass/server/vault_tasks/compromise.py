@@ -14,6 +14,7 @@ from runpass.errors import RunpassError
 from runpass.ids import VaultTaskId
 from runpass.server.db.engine import Transaction
 from runpass.server.issuer import compromise_store, presence
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.compromise import SPARE, Cure, probe_minter
 from runpass.server.issuer.compromise_store import Compromise, Probe
 from runpass.server.issuer.keys import IssuerScope, KeyState, SigningKey
@@ -43,10 +44,9 @@ class Told:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a cure needs from outside: the issuer's addresses, a way to look at them, and patience."""
+    """What a cure needs from outside: the issuers' addresses, a way to look at them, and patience."""
 
-    issuer_url: str
-    jwks_url: str
+    addresses: IssuerAddresses
     audience: str
     fetch_kids: Callable[[str], Collection[str]]
     """Give the ids of the keys that are published at a URL. Raises `RunpassError` in bounded words."""
@@ -112,7 +112,7 @@ class Story:
     def _probes(self, tx: Transaction, key: SigningKey) -> Iterator[Probe]:
         """Sign a probe for each credential of each known Vault, and one for Vaults that become known later."""
         around = self.around
-        minter = probe_minter(key, around.issuer_url, self.cure.clock)
+        minter = probe_minter(key, around.addresses.issuer_url(key.issuer), self.cure.clock)
         spare = minter.mint_probe(subject=around.audience, audience=around.audience)
         yield Probe(SPARE, None, spare.token)
         for vault in _known(tx, key.issuer):
@@ -146,11 +146,11 @@ class Story:
         if said:
             return Told("withdraw", ok=False, said=said)
         self.cure.note_withdrawn(found)
-        return Told("withdraw", ok=True, said=f"{self.around.jwks_url} does not have the key any more")
+        return Told("withdraw", ok=True, said=f"{self._jwks_url(found)} does not have the key any more")
 
     def _still_published(self, found: Compromise) -> str:
         """Give why the key may still be fetched somewhere; nothing when it cannot."""
-        now, url = self.cure.clock.now(), self.around.jwks_url
+        now, url = self.cure.clock.now(), self._jwks_url(found)
         publishing = [item for item in self.cure.behind(found) if now < item.may_publish_until(found.stopped_at)]
         if publishing:
             latest = max(item.may_publish_until(found.stopped_at) for item in publishing)
@@ -166,6 +166,9 @@ class Story:
         if found.replacement_kid and found.replacement_kid not in kids:
             return f"{url} does not have the key that signs now: it is old, or another issuer's"
         return ""
+
+    def _jwks_url(self, found: Compromise) -> str:
+        return self.around.addresses.jwks_url(found.issuer)
 
     def _prove(self, found: Compromise) -> Told:
         """Make every known Vault fetch the key set, and show it a probe: it must refuse that for its signature."""
