@@ -5,9 +5,11 @@ import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 import jwt
@@ -19,11 +21,13 @@ from runpass.cli import exits
 from runpass.cli.main import app
 from runpass.local.openbao import DevOpenBao, find_binary, free_port
 from runpass.secret import Secret
+from runpass.server.audit import AuditEvent, record
 from runpass.server.db.encryption import Cipher
-from runpass.server.db.engine import open_database
+from runpass.server.db.engine import Database, open_database
 from runpass.server.issuer import store
 from runpass.server.issuer.keys import SHARED, KeyState, SigningKey
 from runpass.server.issuer.publishable import public_pem
+from runpass.server.trail.minted import MINTED
 from runpass.vault.client import VaultClient
 from runpass.vault.errors import TokenInvalid
 from runpass.vault.login import jwt_login
@@ -43,13 +47,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         yield running
 
 
+@contextmanager
+def opened(server: RunningServer) -> Iterator[Database]:
+    database = open_database(f"sqlite:///{server.data_dir / 'runpass.db'}")
+    yield database
+    database.close()
+
+
 def stolen(server: RunningServer) -> SigningKey:
     """Give the key that signs, as somebody has it who copied database and master key."""
-    database = open_database(f"sqlite:///{server.data_dir / 'runpass.db'}")
     cipher = Cipher((server.data_dir / "master.key").read_bytes())
-    with database.read() as tx:
+    with opened(server) as database, database.read() as tx:
         found = [store.open_key(cipher, key, sealed) for key, sealed in store.list_sealed(tx, SHARED)]
-    database.close()
     return next(key for key in found if key.state is KeyState.ACTIVE)
 
 
@@ -166,16 +175,24 @@ def revoke(printed: str, openbao: DevOpenBao) -> None:
 
 
 def test_every_step_is_told_as_it_ends_and_recorded(server: RunningServer):
-    bad = stolen(server).kid
+    bad, organization = stolen(server).kid, UUID(server.found("globex").organization_id)
+    with opened(server) as database, database.write() as tx:  # as if a run had asked for a token
+        detail = {"kid": bad, "jti": "made-here", "audience": "aud", "expiresAt": "then"}
+        now = datetime.now(UTC)
+        record(tx, AuditEvent(now, "runner:r", MINTED, "deployment", "run", organization, detail))
     told = command(server, "keys", "compromise", bad, "--wait", "2", code=ANY)
     marks = [line.split()[:2] for line in told.splitlines()[:6]]
     assert marks == [["✓", name] for name in ("stop", "acknowledge", "probe", "destroy", "replace", "withdraw")]
     assert "Acknowledged by 1 server process" in told
-    assert "Signed with the key here, newest first: 0" in told
+    assert "Signed with the key here, newest first: 1" in told
+    assert "made-here" in told
+    later = (now + timedelta(seconds=1)).isoformat()
+    assert compromise(server, bad, "--since", later, "--wait", "2", code=ANY)["minted"] == []
     listed = json.loads(command(server, "keys", "list", "--all", "--json"))
     assert {key["keyId"]: key["state"] for key in listed}[bad] == "compromised"
     events = [json.loads(line) for line in command(server, "audit", "export").splitlines()]
     did = [(item["action"], item["actor"].partition(":")[0]) for item in events if item["subjectId"] == bad]
+    did = [item for item in did if item[0].startswith("signing_key.")]
     assert did[1:7] == [
         ("signing_key.compromised", "operator"),
         ("signing_key.stop_acknowledged", "operator"),
@@ -187,12 +204,15 @@ def test_every_step_is_told_as_it_ends_and_recorded(server: RunningServer):
     command(server, "audit", "verify")
 
 
-def test_a_key_set_that_cannot_be_looked_at_is_no_confirmation(server: RunningServer):
+def test_a_key_set_that_cannot_be_looked_at_is_no_confirmation(server: RunningServer, tmp_path: Path):
     bad = stolen(server).kid
     elsewhere = f"http://127.0.0.1:{free_port()}"
     told = command(server, "keys", "compromise", bad, "--wait", "0", code=exits.NOT_CURED, RUNPASS_PUBLIC_URL=elsewhere)
     assert "✗ withdraw" in told
     assert "cannot be looked at from here" in told
     command(server, "keys", "compromise", "unknown", code=exits.NOT_FOUND)
+    no_key = tmp_path / "master.key"
+    command(server, "keys", "compromise", bad, code=exits.USAGE, RUNPASS_MASTER_KEY_FILE=str(no_key))
+    assert not no_key.exists()
     steps = compromise(server, bad, "--wait", "2", code=ANY)["steps"]
     assert {item["step"]: item["ok"] for item in steps}["withdraw"]

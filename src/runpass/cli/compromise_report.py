@@ -1,6 +1,8 @@
 """What `runpass keys compromise` prints: each step as it ends, each Vault, what to run, what was signed."""
 
 import sys
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from runpass.server.vault_tasks.trust import VaultTrust
 
 MOST_ROWS: Final = 200
+"""What people are shown; there may be millions."""
 CURED: Final = "cured"
 _TOKENS: Final = {
     "Made at": "at",
@@ -48,11 +51,11 @@ class Report:
         self._steps.append({"step": told.step, "ok": told.ok, "said": told.said})
         self._console.print(Text.assemble(_mark(ok=told.ok), (f"{told.step:<12}", "bold"), one_line(told.said)))
 
-    def end(self, story: "Story", minted: "list[MintedToken]") -> None:
+    def end(self, story: "Story", minted: "Iterator[MintedToken]") -> None:
         """Print what is known of the Vaults, how tokens are ended there, and what was signed with the key."""
         vaults = [_vault(item) for item in story.vaults]
         commands = _commands(story)
-        tokens = [_token(item) for item in minted]
+        shown = [_token(item) for item in (minted if self._as_json else islice(minted, MOST_ROWS))]
         if self._as_json:
             found = story.found
             replacement = found.replacement_kid if found else None
@@ -63,7 +66,7 @@ class Report:
                     "steps": self._steps,
                     "vaults": vaults,
                     "revoke": commands,
-                    "minted": tokens,
+                    "minted": shown,
                 }
             )
             return
@@ -72,7 +75,7 @@ class Report:
         for vault in vaults:
             self._print_vault(vault)
         self._print_commands(commands)
-        self._print_tokens(tokens)
+        self._print_tokens(shown, more=sum(1 for _ in minted))
 
     def _print_vault(self, vault: dict[str, Any]) -> None:
         mark, why = _mark(ok=vault["verdict"] == CURED), f": {one_line(vault['why'])}" if vault["why"] else ""
@@ -88,13 +91,13 @@ class Report:
                 self._console.print(Text(f"  {one_line(command)}"))
             self._console.print(Text(HONEST))
 
-    def _print_tokens(self, tokens: list[dict[str, Any]]) -> None:
-        self._heading(f"Signed with the key here, newest first: {len(tokens)}")
+    def _print_tokens(self, tokens: list[dict[str, Any]], *, more: int) -> None:
+        self._heading(f"Signed with the key here, newest first: {len(tokens) + more}")
         self._console.print(Text(FORGED))
         if tokens:
-            print_rows(tokens[:MOST_ROWS], _TOKENS)
-        if len(tokens) > MOST_ROWS:
-            self._console.print(Text(f"{len(tokens) - MOST_ROWS} more: add --json"))
+            print_rows(tokens, _TOKENS)
+        if more:
+            self._console.print(Text(f"{more} more: add --json"))
 
     def _heading(self, text: str) -> None:
         self._console.print()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from runpass.cli.keys_compromise import compromise
+from runpass.cli.kid_argument import WithKid
 from runpass.cli.on_the_server import operator, server_database
 from runpass.cli.options import AsJson, SettingsFile
 from runpass.cli.output import print_json, print_rows, say
@@ -54,7 +55,7 @@ def list_(
         print_rows(found, _COLUMNS)
 
 
-@app.command()
+@app.command(cls=WithKid)
 def confirmations(
     kid: Annotated[
         str | None, typer.Argument(metavar="KID", help="The key's id; left out: the upcoming key, else the active one.")
@@ -110,7 +111,7 @@ def rotate(
         say("A running server publishes it within a second; `runpass keys list` shows when it signs.")
 
 
-@app.command()
+@app.command(cls=WithKid)
 def retire(
     kid: Kid,
     *,
@@ -140,7 +141,7 @@ def retire(
     say("Servers stop publishing it within a second. A Vault that has fetched it trusts it until it fetches again.")
 
 
-app.command()(compromise)
+app.command(cls=WithKid)(compromise)
 
 
 @app.command("export-public")

@@ -1,7 +1,7 @@
 """`runpass keys compromise`: what to do with a key that somebody else may have, in one command."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import sleep
@@ -18,7 +18,7 @@ from runpass.errors import ControlPlaneError, InvalidInput
 
 if TYPE_CHECKING:
     from runpass.server.db.encryption import Cipher
-    from runpass.server.db.engine import Database
+    from runpass.server.db.engine import Database, Transaction
     from runpass.server.settings import ServerSettings
     from runpass.server.trail.minted import MintedToken
     from runpass.server.vault_tasks.compromise import Story
@@ -67,7 +67,8 @@ def compromise(  # noqa: PLR0913 -- one parameter for each option
         for told in story.steps():
             report.step(told)
             ok = ok and told.ok
-        report.end(story, _minted(database, story, begin))
+        with database.read() as tx:
+            report.end(story, _minted(tx, story, begin))
     if not ok:
         raise typer.Exit(NOT_CURED)
 
@@ -106,14 +107,13 @@ def _fetch_kids(url: str, ca_bundle: Path | None) -> Collection[str]:
         raise ControlPlaneError("what is published there is no key set") from error
 
 
-def _minted(database: "Database", story: "Story", since: datetime | None) -> "list[MintedToken]":
+def _minted(tx: "Transaction", story: "Story", since: datetime | None) -> "Iterator[MintedToken]":
     from runpass.server.issuer.store import get_record
     from runpass.server.trail.minted import minted_with
 
-    with database.read() as tx:
-        key = get_record(tx, story.kid)
-        begin = since or (key.created_at if key else SYSTEM_CLOCK.now())
-        return list(minted_with(tx, story.kid, begin))
+    key = get_record(tx, story.kid)
+    begin = since or (key.created_at if key else SYSTEM_CLOCK.now())
+    return minted_with(tx, story.kid, begin)
 
 
 def _moment(text: str) -> datetime:
