@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from runpass.ids import CredentialId, OrganizationId, PoolId, ProjectId, RunnerId, VaultTaskId
+from runpass.ids import CredentialId, OrganizationId, PoolId, RunnerId, VaultTaskId
 from runpass.protocol.key_checks import ProbeVerdict, Refetched
 from runpass.server.vault_tasks.known_vaults import Keys, KnownVault, Place
 from runpass.server.vault_tasks.model import TAKES, WAITS, TaskStatus
@@ -25,8 +25,6 @@ class StoredKeyCheck:
     place: Place
     credential_id: CredentialId
     pool_id: PoolId | None
-    project_id: ProjectId | None
-    """A project that has the credential."""
     verifier: str | None
     about_kid: str | None
     """The key that the Vault is to get to know by it."""
