@@ -1,7 +1,7 @@
 """What is known of a key check, and what it says of a Vault and a key. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -29,9 +29,9 @@ class StoredKeyCheck:
     about_kid: str | None
     """The key that the Vault is to get to know by it."""
     probe_kid: str | None
-    probe_sealed: bytes | None
+    probe_sealed: bytes | None = field(repr=False)
     runner_id: RunnerId | None
-    secret_sha256: bytes | None
+    secret_sha256: bytes | None = field(repr=False)
     created_at: datetime
     taken_at: datetime | None
     finished_at: datetime | None
