@@ -203,9 +203,13 @@ def test_a_runner_without_isolation_gets_credentials_of_its_own_project_only(
     fresh, bound = tenant.runner(Isolation.NONE), tenant.runner(Isolation.NONE)
     tenant.connection_test(mine, project)
     assert take_test(rules, bound) is not None
+    tenant.credential(jwtAuthBackendPath="nobodys")
     want(world)
     assert take_key_check(rules, fresh) is None
-    assert take_key_check(rules, bound) is not None
+    check = take_key_check(rules, bound)
+    assert check is not None
+    assert check.grant.credential_id == mine.id
+    assert take_key_check(rules, bound) is None
     want(world)
     with world.database.write() as tx:
         delete_assignment(tx, mine.id, project.id)
@@ -216,8 +220,9 @@ def test_another_turn_goes_through_another_credential_and_another_pool(tenant: T
     credentials = [tenant.credential(name=name, roleName=name) for name in ("one", "two")]
     runners = [tenant.runner(pool=name) for name in ("a", "b")]
     taken = set()
-    for turn in range(2):
+    for turn in range(4):
         want(world, turn=turn)
-        (check,) = [found for runner in runners if (found := take_key_check(rules, runner)) is not None]
-        taken.add(check.grant.credential_id)
-    assert taken == {credential.id for credential in credentials}
+        taken |= {
+            (check.grant.credential_id, runner.pool) for runner in runners if (check := take_key_check(rules, runner))
+        }
+    assert taken == {(credential.id, runner.pool) for credential in credentials for runner in runners}

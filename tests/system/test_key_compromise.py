@@ -135,7 +135,7 @@ def test_the_trap_then_the_cure_then_the_end_of_what_was_obtained_with_the_key(
     assert bad.kid not in published(server)
     jwt_login(vault, mount=fetching, role=ROLE, jwt=forged(server, bad))
 
-    with running_runner(server, admin, tmp_path / "runner", allow_unisolated=True):
+    with running_runner(server, admin, tmp_path / "runner"):
         told = compromise(server, bad.kid, code=exits.NOT_CURED)
         assert verdicts(told) == {fetching: "cured", pushed: "pushed-keys", "dead": "unreachable"}
         with pytest.raises(BadSignature):

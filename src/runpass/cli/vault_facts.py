@@ -84,7 +84,7 @@ def _from_server(api: "ApiClient", named: Named, credential: str, own_url: OwnUr
         )
     credential_id = identify(api, "credential", credential)
     if own_url is not None and named.jwks_url is None:
-        jwks_url = _own_url(api, credential_id, own_url) or jwks_url
+        jwks_url = own_jwks_url(api, credential_id, own_url) or jwks_url
     return Named(
         issuer=named.issuer or issuer,
         jwks_url=named.jwks_url or jwks_url,
@@ -95,7 +95,7 @@ def _from_server(api: "ApiClient", named: Named, credential: str, own_url: OwnUr
     )
 
 
-def _own_url(api: "ApiClient", credential_id: str, wanted: OwnUrl) -> str | None:
+def own_jwks_url(api: "ApiClient", credential_id: str, wanted: OwnUrl) -> str | None:
     """Give the Vault's own key set URL; nothing where it has none, or has it for another auth method than this."""
     try:
         answer = api.one("PUT" if wanted.is_wanted else "GET", "/credentials", credential_id, "jwks-url")

@@ -40,6 +40,8 @@ AFTER_THE_SIGNATURE: Final = (
     refusals.UserClaim,
 )
 """Refusals of a token whose signature was accepted: a Vault looks at these only after it."""
+LONGEST_SECONDS: Final = 15.0
+"""One request, whatever the credential allows: sweeps wait meanwhile."""
 MAX_SAID: Final = 2_000
 ACCEPTED: Final = "the Vault let the token in"
 V = TypeVar("V", Refetched, ProbeVerdict)
@@ -49,7 +51,7 @@ def check_keys(task: KeyCheck, ca_bundle: Path | None) -> KeyCheckReport:
     """Make a key check. Blocking; raises nothing that a Vault could cause."""
     credential = task.grant.value
     log.info("key_check", task=str(task.task_id), address=credential.address)
-    tls, timeout = tls_of(credential, ca_bundle), float(credential.timeout_seconds)
+    tls, timeout = tls_of(credential, ca_bundle), min(float(credential.timeout_seconds), LONGEST_SECONDS)
     try:
         with contextlib.closing(VaultClient(credential.address, tls=tls, timeout=timeout)) as client:
             report = _check(client.in_namespace(credential.namespace), task)

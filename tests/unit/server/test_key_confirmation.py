@@ -1,5 +1,6 @@
 """Waiting for Vaults before a key signs, as pure functions: the rotation's part, and what checks say of a Vault."""
 
+import json
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,8 +14,10 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from factories import MovingClock
-from runpass.ids import OrganizationId, PoolId, VaultTaskId
+from runpass.ids import CredentialId, OrganizationId, PoolId, VaultTaskId
+from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.key_checks import Refetched
+from runpass.server.credentials.model import SealedValue, StoredCredential
 from runpass.server.http.errors import HANDLERS
 from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.api import IssuerDocuments
@@ -35,7 +38,7 @@ from runpass.server.vault_tasks.model import TAKES, WAITS
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 POLICY = Policy()
 SECOND = timedelta(seconds=1)
-ORGANIZATION, CREDENTIAL = OrganizationId(uuid4()), uuid4()
+ORGANIZATION, CREDENTIAL = OrganizationId(uuid4()), CredentialId(uuid4())
 NAME = "x" * 32
 
 
@@ -98,9 +101,21 @@ def test_no_confirmation_and_no_limit_lets_a_key_sign_early_or_wait_for_ever(
         assert when == NOW + policy.publish_ahead
 
 
-def vault(verifier: str | None = NAME, known: Keys = Keys.UNKNOWN) -> KnownVault:
+def vault(verifier: str | None = NAME, **recorded: Any) -> KnownVault:
     place = Place("https://vault.example.com", "", "jwt")
-    return KnownVault(organization_id=ORGANIZATION, place=place, credentials=(), verifier=verifier, keys=known)
+    credential = StoredCredential(
+        id=CREDENTIAL,
+        organization_id=ORGANIZATION,
+        project_id=None,
+        name="vault",
+        kind=CredentialKind.VAULT_OIDC,
+        value=SealedValue({}),
+        created_by="test",
+        created_at=NOW,
+        updated_at=NOW,
+        recorded={"config": json.dumps(recorded)} if recorded else None,
+    )
+    return KnownVault(organization_id=ORGANIZATION, place=place, credentials=(credential,), verifier=verifier)
 
 
 def check(**facts: Any) -> StoredKeyCheck:
@@ -124,15 +139,16 @@ def test_only_a_fetch_during_a_check_and_the_vaults_own_answer_together_are_a_co
 
 @pytest.mark.parametrize("checks", [[], [done(Refetched.FETCHED)], [done(Refetched.FETCHED, seen_at=NOW)]])
 def test_a_vault_on_the_shared_url_is_never_seen_and_never_waited_for(checks: list[StoredKeyCheck]):
-    found = confirmation(vault(verifier=None, known=Keys.SHARED_URL), checks, NOW)
+    found = confirmation(vault(None, jwks_url="https://id.test/.well-known/jwks.json"), checks, NOW)
     assert (found.standing, found.is_missing) == (Standing.UNKNOWN, False)
 
 
 def test_a_vault_with_pushed_keys_is_called_that():
-    for known, checks in ((Keys.PUSHED, []), (Keys.UNKNOWN, [done(Refetched.PUSHED_KEYS)])):
-        assert confirmation(vault(None, known), checks, NOW).standing is Standing.PUSHED
+    pushed = vault(None, jwt_validation_pubkeys=["pem"])
+    for known, checks in ((pushed, []), (vault(None), [done(Refetched.PUSHED_KEYS)])):
+        assert confirmation(known, checks, NOW).standing is Standing.PUSHED
     # What was recorded may be old: the Vault's own answer counts.
-    assert confirmation(vault(None, Keys.PUSHED), [done(Refetched.FETCHED)], NOW).standing is Standing.UNKNOWN
+    assert confirmation(pushed, [done(Refetched.FETCHED)], NOW).standing is Standing.UNKNOWN
     assert confirmation(vault(), [done(Refetched.PUSHED_KEYS)], NOW).is_missing
 
 
@@ -189,3 +205,20 @@ def test_every_name_gets_the_same_keys_and_a_fetch_is_told_if_somebody_may_have_
     assert told == []
     for elsewhere in (f"{NAME}/x", "../" * 10):
         assert client.get(f"/.well-known/jwks/{elsewhere}.json").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("config", "keys"),
+    [
+        ('{"jwks_url": "x"}', Keys.SHARED_URL),
+        ('{"jwt_validation_pubkeys": ["x"]}', Keys.PUSHED),
+        ("{}", Keys.UNKNOWN),
+        ("[" * 100_000, Keys.UNKNOWN),
+        ("7", Keys.UNKNOWN),
+        ("not json", Keys.UNKNOWN),
+    ],
+)
+def test_what_was_recorded_of_a_vault_is_read_and_believed_in_nothing_else(config: str, keys: Keys):
+    known = vault(None)
+    recorded = replace(known.credentials[0], recorded={"config": config})
+    assert replace(known, credentials=(recorded,)).keys is keys

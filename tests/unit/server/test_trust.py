@@ -1,12 +1,15 @@
 """What a runner saw of a Vault, and whether that proves that the Vault does not trust a key any more."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from runpass.ids import OrganizationId
 from runpass.protocol.key_checks import ProbeVerdict, Refetched
+from runpass.server.credentials.model import StoredCredential
 from runpass.server.vault_tasks.key_check_model import StoredKeyCheck
 from runpass.server.vault_tasks.known_vaults import Keys, KnownVault, Place
 from runpass.server.vault_tasks.model import TAKES, WAITS
@@ -17,7 +20,12 @@ PLACE = Place("https://vault.example.com", "", "jwt")
 
 
 def vault(keys: Keys = Keys.UNKNOWN) -> KnownVault:
-    return KnownVault(organization_id=uuid4(), place=PLACE, credentials=(), verifier=None, keys=keys)
+    recorded = {"config": json.dumps({"jwt_validation_pubkeys": ["a key"]})} if keys is Keys.PUSHED else None
+    facts: dict[str, Any] = dict.fromkeys(StoredCredential.__dataclass_fields__)
+    credential = StoredCredential(**facts | {"recorded": recorded})
+    found = KnownVault(organization_id=OrganizationId(uuid4()), place=PLACE, credentials=(credential,), verifier=None)
+    assert found.keys is keys
+    return found
 
 
 def check(**changes: Any) -> StoredKeyCheck:

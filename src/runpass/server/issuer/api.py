@@ -29,6 +29,7 @@ class _Documents:
     ring: KeyRing
     metadata: Document
     jwks: Document
+    kids: frozenset[str]
 
 
 class IssuerDocuments:
@@ -74,7 +75,7 @@ class IssuerDocuments:
         """Answer the JWK Set to whoever this name was given to, and tell that it was fetched."""
         name, documents = request.path_params["name"], self._documents()
         if self._on_fetch is not None and request.method == "GET" and NAME.match(name):
-            self._on_fetch(name, frozenset(key.kid for key in documents.ring.keys))
+            self._on_fetch(name, documents.kids)
         return _answer(request, documents.jwks, "no-store")
 
     def _documents(self) -> _Documents:
@@ -85,7 +86,8 @@ class IssuerDocuments:
         return made
 
     def _make(self, ring: KeyRing) -> _Documents:
-        return _Documents(ring, provider_metadata(self._issuer_url, self._jwks_url, ring), jwks_document(ring))
+        metadata = provider_metadata(self._issuer_url, self._jwks_url, ring)
+        return _Documents(ring, metadata, jwks_document(ring), frozenset(key.kid for key in ring.keys))
 
 
 def _answer(request: Request, document: Document, cache_control: str) -> Response:

@@ -26,8 +26,8 @@ from runpass.server.vault_tasks.known_vaults import KnownVault, known_vaults
 from runpass.server.vault_tasks.model import TaskStatus
 from runpass.server.vault_tasks.trust import WORTH_ANOTHER_WAY, Trust, VaultTrust, cured_before, judged
 
-WAYS: Final = 3
-"""How many ways to a Vault are tried that gives no clear answer."""
+WAYS: Final = 4
+"""How many ways to a Vault (credentials, pools) are tried that gives no clear answer."""
 GOING_ON: Final = frozenset({TaskStatus.QUEUED, TaskStatus.IN_PROGRESS})
 MOST_NAMED: Final = 1_000
 """Characters of the names of Vaults in one event."""

@@ -1,12 +1,12 @@
 """What is known of a key check, and what it says of a Vault and a key. Pure."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from runpass.ids import CredentialId, OrganizationId, PoolId, ProjectId, RunnerId, VaultTaskId
+from runpass.ids import CredentialId, OrganizationId, PoolId, RunnerId, VaultTaskId
 from runpass.protocol.key_checks import ProbeVerdict, Refetched
 from runpass.server.vault_tasks.known_vaults import Keys, KnownVault, Place
 from runpass.server.vault_tasks.model import TAKES, WAITS, TaskStatus
@@ -25,15 +25,13 @@ class StoredKeyCheck:
     place: Place
     credential_id: CredentialId
     pool_id: PoolId | None
-    project_id: ProjectId | None
-    """A project that has the credential."""
     verifier: str | None
     about_kid: str | None
     """The key that the Vault is to get to know by it."""
     probe_kid: str | None
-    probe_sealed: bytes | None
+    probe_sealed: bytes | None = field(repr=False)
     runner_id: RunnerId | None
-    secret_sha256: bytes | None
+    secret_sha256: bytes | None = field(repr=False)
     created_at: datetime
     taken_at: datetime | None
     finished_at: datetime | None

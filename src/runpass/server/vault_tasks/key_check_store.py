@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Row, delete, func, select, update
 
-from runpass.ids import CredentialId, OrganizationId, PoolId, ProjectId, VaultTaskId
+from runpass.ids import OrganizationId, PoolId, VaultTaskId
 from runpass.protocol.key_checks import KeyCheckReport, ProbeVerdict, Refetched
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.credentials import credential_assignments
@@ -33,7 +33,6 @@ def insert_check(tx: Transaction, check: StoredKeyCheck) -> None:
             mount=check.place.mount,
             credential_id=check.credential_id,
             pool_id=check.pool_id,
-            project_id=check.project_id,
             verifier=check.verifier,
             about_kid=check.about_kid,
             probe_kid=check.probe_kid,
@@ -81,15 +80,20 @@ def forget_before(tx: Transaction, before: datetime) -> None:
 
 
 def take_next(tx: Transaction, runner: Runner, secret_sha256: bytes, now: datetime) -> StoredKeyCheck | None:
-    """Give the oldest key check of the runner's pool, or of the one project that it may work for.
+    """Give the oldest key check of the runner's pool that it may make.
 
     SECURITY: what a runner without isolation holds, the jobs of its project may read. So it gets credentials of that
     project only, and none before it has a project.
     """
+    if runner.is_unisolated and runner.only_project_id is None:
+        return None
     waiting = key_checks.c.taken_at.is_(None) & (key_checks.c.created_at > now - WAITS)
     query = select(key_checks.c.id).where(waiting, key_checks.c.pool_id == runner.pool_id)
     if runner.is_unisolated:
-        query = query.where(key_checks.c.project_id == runner.only_project_id)
+        its_own = credential_assignments.c.project_id == runner.only_project_id
+        query = query.where(
+            key_checks.c.credential_id.in_(select(credential_assignments.c.credential_id).where(its_own))
+        )
     oldest = query.order_by(key_checks.c.created_at, key_checks.c.id).limit(1).with_for_update(skip_locked=True)
     chosen = tx.execute(oldest).scalar_one_or_none()
     if chosen is None:
@@ -141,12 +145,6 @@ def pools_of(tx: Transaction, organization_id: OrganizationId) -> list[tuple[Poo
     return sorted(found, key=lambda item: item[1], reverse=True)
 
 
-def projects_with(tx: Transaction, credential_id: CredentialId) -> list[ProjectId]:
-    """Give the projects that a credential is assigned to, oldest first."""
-    query = select(credential_assignments.c.project_id).where(credential_assignments.c.credential_id == credential_id)
-    return [ProjectId(item) for item in tx.execute(query.order_by(credential_assignments.c.id)).scalars()]
-
-
 def _check(row: Row[Any]) -> StoredKeyCheck:
     return StoredKeyCheck(
         id=row.id,
@@ -154,7 +152,6 @@ def _check(row: Row[Any]) -> StoredKeyCheck:
         place=Place(row.address, row.namespace, row.mount),
         credential_id=row.credential_id,
         pool_id=row.pool_id,
-        project_id=row.project_id,
         verifier=row.verifier,
         about_kid=row.about_kid,
         probe_kid=row.probe_kid,

@@ -5,29 +5,30 @@ names at this moment. A probe, where there is one, expired in 1970. Neither can 
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeVar
+from typing import Final
 from uuid import uuid4
 
 from runpass.errors import StaleLease
-from runpass.ids import PoolId, VaultTaskId, new_id
+from runpass.ids import CredentialId, PoolId, VaultTaskId, new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
 from runpass.protocol.key_checks import KeyCheck, KeyCheckReport, Refetched
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, record
+from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.credentials.sealing import unseal
-from runpass.server.credentials.store import get_assignment, get_credential
+from runpass.server.credentials.store import get_credential
 from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.encryption import Place as ColumnPlace
 from runpass.server.db.engine import Transaction
 from runpass.server.issuer.algorithms import Algorithm, base64url, generate, public_jwk, sign
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import hold_runner
-from runpass.server.tenancy.store import get_organization
+from runpass.server.tenancy.store import get_organization, get_project
 from runpass.server.vault_tasks import key_check_store as store
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.key_check_model import StoredKeyCheck
@@ -40,7 +41,6 @@ ALIVE: Final = timedelta(minutes=2)
 NOBODY: Final = "nobody"
 CHANGED: Final = "the credential has been changed since, or is gone"
 UNREADABLE: Final = "what is stored of the credential, or of the probe, does not open"
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,15 +63,14 @@ def want_key_checks(
 ) -> tuple[VaultTaskId, ...]:
     """Queue a key check for each of these Vaults, and give their ids.
 
-    Where several credentials or pools could serve, `turn` says which: with another one the next check goes another way.
-    An organization that has no runner gets a check that nobody takes.
+    Where several credentials or pools could serve, `turn` says which: one after another goes through all pairs. An
+    organization that has no runner gets a check that nobody takes.
     """
     store.forget_before(tx, now - KEPT)
     found = []
     for vault in vaults:
         check_id = VaultTaskId(new_id())
         credential = vault.credentials[turn % len(vault.credentials)]
-        projects = store.projects_with(tx, credential.id)
         sealed = None
         if probe is not None:
             place = ColumnPlace("key_checks", "probe_sealed", str(check_id), vault.organization_id)
@@ -81,8 +80,7 @@ def want_key_checks(
             organization_id=vault.organization_id,
             place=vault.place,
             credential_id=credential.id,
-            pool_id=_pool(tx, vault, now, turn),
-            project_id=_in_turn(projects, turn),
+            pool_id=_pool(tx, vault, now, turn // len(vault.credentials)),
             verifier=vault.verifier,
             about_kid=about_kid,
             probe_kid=probe.kid if probe else None,
@@ -168,11 +166,9 @@ def _pool(tx: Transaction, vault: KnownVault, now: datetime, turn: int) -> PoolI
     """Give a pool that may reach the Vault: one whose runners are there, or else the one that was there last."""
     pools = store.pools_of(tx, vault.organization_id)
     alive = sorted(pool for pool, seen in pools if seen > now - ALIVE)
-    return _in_turn(alive, turn) or (pools[0][0] if pools else None)
-
-
-def _in_turn(found: Sequence[T], turn: int) -> T | None:
-    return found[turn % len(found)] if found else None
+    if alive:
+        return alive[turn % len(alive)]
+    return pools[0][0] if pools else None
 
 
 def _given(
@@ -182,8 +178,7 @@ def _given(
     credential = get_credential(tx, check.organization_id, check.credential_id)
     if credential is None or credential.kind is not CredentialKind.VAULT_OIDC or place_of(credential) != check.place:
         return CHANGED
-    is_of_project = check.project_id is not None and get_assignment(tx, credential.id, check.project_id) is not None
-    if runner.is_unisolated and not is_of_project:
+    if runner.is_unisolated and not _is_of_its_project(tx, runner, credential.id):
         return CHANGED
     refused = clear_text_refusal([credential], get_organization(tx, check.organization_id))
     if refused is not None:
@@ -195,6 +190,13 @@ def _given(
     if not isinstance(value, VaultOidc):
         return CHANGED
     return CredentialGrant(credential_id=credential.id, name=credential.name, kind=credential.kind, value=value), probe
+
+
+def _is_of_its_project(tx: Transaction, runner: Runner, credential_id: CredentialId) -> bool:
+    """Whether runs of the one project that a runner without isolation works for would be given the credential."""
+    bound = runner.only_project_id
+    project = None if bound is None else get_project(tx, runner.organization_id, bound)
+    return project is not None and any(item.id == credential_id for item in credentials_of(tx, project.path))
 
 
 def _probe(rules: TestRules, check: StoredKeyCheck) -> Secret | None:

@@ -6,7 +6,7 @@ the credentials that name it are ways to reach it. Organizations do not share wh
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -60,13 +60,19 @@ class KnownVault:
     """Those that name it, oldest first; never empty."""
     verifier: str | None
     """The name in its own key set URL, if it was given one."""
-    keys: Keys
+
+    @property
+    def keys(self) -> Keys:
+        """Give how it gets its keys. Read only when asked for: what was recorded may be long."""
+        if self.verifier is not None:
+            return Keys.OWN_URL
+        return next((found for item in self.credentials if (found := _recorded(item))), Keys.UNKNOWN)
 
 
 def place_of(credential: StoredCredential) -> Place:
     """Give which Vault a Vault OIDC credential names."""
     clear = credential.value.clear
-    return Place(str(clear["address"]), str(clear.get("namespace") or ""), str(clear["jwtAuthBackendPath"]))
+    return Place(*(str(clear.get(name) or "") for name in ("address", "namespace", "jwtAuthBackendPath")))
 
 
 def known_vaults(tx: Transaction) -> tuple[KnownVault, ...]:
@@ -79,7 +85,12 @@ def known_vaults(tx: Transaction) -> tuple[KnownVault, ...]:
         for credential in page:
             found.setdefault((credential.organization_id, place_of(credential)), []).append(credential)
     return tuple(
-        _known(organization_id, place, credentials, verifiers.get((organization_id, place.sha256)))
+        KnownVault(
+            organization_id=organization_id,
+            place=place,
+            credentials=tuple(credentials),
+            verifier=verifiers.get((organization_id, place.sha256)),
+        )
         for (organization_id, place), credentials in found.items()
     )
 
@@ -89,14 +100,6 @@ def _credentials(tx: Transaction) -> Iterator[list[StoredCredential]]:
     while page := page_of_kind(tx, CredentialKind.VAULT_OIDC, after, PAGE):
         yield page
         after = page[-1].id
-
-
-def _known(
-    organization_id: OrganizationId, place: Place, credentials: Iterable[StoredCredential], verifier: str | None
-) -> KnownVault:
-    mine = tuple(credentials)
-    keys = Keys.OWN_URL if verifier else next((found for item in mine if (found := _recorded(item))), Keys.UNKNOWN)
-    return KnownVault(organization_id=organization_id, place=place, credentials=mine, verifier=verifier, keys=keys)
 
 
 def _recorded(credential: StoredCredential) -> Keys | None:

@@ -17,7 +17,7 @@ from runpass.server.issuer.keys import SHARED, KeyRecord, KeyState
 from runpass.server.issuer.store import list_records
 from runpass.server.vault_tasks import key_check_store, verifiers
 from runpass.server.vault_tasks.key_check_model import Standing, confirmation
-from runpass.server.vault_tasks.known_vaults import Keys, KnownVault, place_of
+from runpass.server.vault_tasks.known_vaults import KnownVault, place_of
 from runpass.server.vault_tasks.verifier_store import Verifier
 
 router = APIRouter(prefix="/credentials", tags=["Key set URLs"])
@@ -104,7 +104,6 @@ def _standing(
         place=place,
         credentials=(credential,),
         verifier=verifier.name,
-        keys=Keys.OWN_URL,
     )
     checks = key_check_store.checks_of(tx, credential.organization_id, place, key.kid)
     found = confirmation(vault, checks, now)

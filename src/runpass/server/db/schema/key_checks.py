@@ -29,7 +29,6 @@ key_checks = Table(
     Column("mount", String(255), nullable=False),
     Column("credential_id", Uuid(), nullable=False),
     reference("pool_id", "runner_pools.id", nullable=True),  # null: there is none that could take it
-    reference("project_id", "projects.id", nullable=True),  # null: no project has the credential
     Column("verifier", String(64), nullable=True, comment="the name in the Vault's own key set URL"),
     Column("about_kid", String(64), nullable=True),
     Column("probe_kid", String(64), nullable=True),

@@ -63,7 +63,6 @@ def _key_checks() -> None:
         sa.Column("mount", sa.String(255), nullable=False),
         sa.Column("credential_id", sa.Uuid(), nullable=False),
         sa.Column("pool_id", sa.Uuid(), nullable=True),
-        sa.Column("project_id", sa.Uuid(), nullable=True),
         sa.Column("verifier", sa.String(64), nullable=True, comment="the name in the Vault's own key set URL"),
         sa.Column("about_kid", sa.String(64), nullable=True),
         sa.Column("probe_kid", sa.String(64), nullable=True),
@@ -82,7 +81,6 @@ def _key_checks() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_key_checks")),
         _foreign_key("key_checks", "organization_id", "organizations.id"),
         _foreign_key("key_checks", "pool_id", "runner_pools.id"),
-        _foreign_key("key_checks", "project_id", "projects.id"),
         _foreign_key("key_checks", "runner_id", "runners.id"),
     )
 
