@@ -19,7 +19,7 @@ from runpass.server.issuer.compromise import SPARE, Cure
 from runpass.server.issuer.compromise_store import HELD, Probe
 from runpass.server.issuer.key_life import remove_early, want_rotation
 from runpass.server.issuer.keys import SHARED, KeyState
-from runpass.server.issuer.presence import TELL_EVERY, Presence
+from runpass.server.issuer.presence import CLOCKS, TELL_EVERY, Presence
 from runpass.server.issuer.rings import STUCK, Rings
 
 
@@ -167,7 +167,9 @@ def test_a_process_acknowledges_once_it_has_looked(server, world, cure):
     (missing,) = cure.behind(found)
     assert (missing.stale_after, missing.documents_stale_after) == (POLICY.stale_after, POLICY.documents_stale_after)
     assert missing.may_sign_until(found.stopped_at) == found.stopped_at + POLICY.stale_after
-    world.clock.advance(TELL_EVERY + POLICY.documents_stale_after + SECOND)  # crashed: it can do nothing any more
+    world.clock.advance(
+        TELL_EVERY + POLICY.documents_stale_after + CLOCKS + SECOND
+    )  # crashed: it can do nothing any more
     assert cure.behind(found) == []
     silent.end()
     present.end()

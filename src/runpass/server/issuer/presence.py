@@ -22,6 +22,8 @@ from runpass.server.issuer.rings import Rings
 TELL_EVERY: Final = timedelta(seconds=5)
 """How often a process writes that it is there, while the keys do not change."""
 FORGOTTEN_AFTER: Final = timedelta(days=1)
+CLOCKS: Final = timedelta(minutes=1)
+"""What the clock of a process and that of whoever asks for it may differ by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ def behind(tx: Transaction, change: int, now: datetime) -> list[ServerProcess]:
     does when it wakes up is to look.
     """
     missing = (item for item in processes(tx) if item.seen_change < change)
-    return [item for item in missing if now <= item.seen_at + TELL_EVERY + _longest(item)]
+    return [item for item in missing if now <= item.seen_at + TELL_EVERY + _longest(item) + CLOCKS]
 
 
 def forget_before(tx: Transaction, moment: datetime) -> None:
