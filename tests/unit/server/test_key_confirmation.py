@@ -163,6 +163,7 @@ def test_a_vault_with_pushed_keys_is_called_that():
         ([done(Refetched.ACCEPTED)], "tokens in that nobody signed"),
         ([done(Refetched.NOT_READ)], "refused the login before it fetched"),
         ([check(taken_at=NOW, finished_at=NOW, reached=False, refetched=Refetched.NOT_READ)], "no answer from it"),
+        ([check(taken_at=NOW, finished_at=NOW, reached=False, said="it is gone")], "was not sent: it is gone"),
     ],
 )
 def test_it_is_said_why_a_vault_is_not_confirmed(checks: list[StoredKeyCheck], why: str):

@@ -37,6 +37,7 @@ class StoredKeyCheck:
     finished_at: datetime | None
     reached: bool | None
     refetched: Refetched | None
+    """None in a check that has ended: it was not sent to the Vault, and `said` says why."""
     probe_verdict: ProbeVerdict | None
     said: str | None
     seen_at: datetime | None
@@ -128,6 +129,8 @@ def _done(check: StoredKeyCheck) -> str:
             return "it could not fetch the key set, or not read it"
         case Refetched.ACCEPTED:
             return "it lets tokens in that nobody signed"
+        case None:
+            return f"the check was not sent: {check.said}"
         case _ if check.reached:
             return "it refused the login before it fetched anything"
         case _:

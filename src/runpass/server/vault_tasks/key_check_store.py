@@ -116,6 +116,11 @@ def finish_check(tx: Transaction, check_id: VaultTaskId, report: KeyCheckReport,
     return tx.execute(update(key_checks).where(key_checks.c.id == check_id, going_on).values(**values)).rowcount == 1
 
 
+def end_unsent(tx: Transaction, check_id: VaultTaskId, why: str, now: datetime) -> None:
+    """End a check that no runner is given."""
+    tx.execute(update(key_checks).where(key_checks.c.id == check_id).values(finished_at=now, reached=False, said=why))
+
+
 def open_checks(tx: Transaction, now: datetime) -> list[StoredKeyCheck]:
     """Give the checks of Vaults with a URL of their own that went on a moment ago, and saw no fetch yet."""
     recent = key_checks.c.created_at > now - WAITS - TAKES - SLACK
