@@ -82,7 +82,7 @@ class Report:
         self._console.print(Text.assemble(mark, one_line(vault["vault"]), "  ", (vault["verdict"], "bold"), why))
         self._console.print(Text(f"    organization {vault['organizationId']}", style="dim"))
         if vault["said"]:
-            self._console.print(Text(f"    the Vault said: {one_line(vault['said'])}", style="dim"))
+            self._console.print(Text(f"    said: {one_line(vault['said'])}", style="dim"))
 
     def _print_commands(self, commands: list[str]) -> None:
         if commands:

@@ -60,6 +60,8 @@ def test_what_is_not_read_is_not_confirmed():
     assert trust(Refetched.FETCH_FAILED, ProbeVerdict.NOT_READ) is Trust.NOT_CONFIRMED
     assert trust(Refetched.ACCEPTED, ProbeVerdict.REFUSED_SIGNATURE) is Trust.NOT_CONFIRMED
     assert judged(vault(), None, AT_FIRST).trust is Trust.NOT_CONFIRMED
+    unsent = judged(vault(), check(reached=False, said="the credential is gone"), AT_FIRST)
+    assert (unsent.trust, unsent.said) == (Trust.NOT_CONFIRMED, "the credential is gone")
 
 
 def test_a_check_that_nobody_took_or_nobody_ended_says_so():

@@ -36,7 +36,7 @@ PROXY: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VaultTrust:
-    """One Vault and the key, why that is thought of it, and the Vault's own words."""
+    """One Vault and the key, why that is thought of it, and the Vault's own words, or why there are none."""
 
     vault: KnownVault
     trust: Trust
@@ -69,6 +69,8 @@ def _judged(vault: KnownVault, check: StoredKeyCheck, now: datetime) -> tuple[Tr
 
 
 def _done(vault: KnownVault, check: StoredKeyCheck) -> tuple[Trust, str]:
+    if check.refetched is None:
+        return Trust.NOT_CONFIRMED, "the check was not sent to it"
     match check.probe_verdict:
         case ProbeVerdict.REFUSED_EXPIRED | ProbeVerdict.ACCEPTED:
             is_pushed = check.refetched is Refetched.PUSHED_KEYS or vault.keys is Keys.PUSHED
