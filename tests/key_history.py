@@ -6,7 +6,7 @@ step everything that must be true of tokens, keys and documents is looked at.
 """
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -52,6 +52,8 @@ class History:
     refused_to_publish: int = 0
     tokens: int = 0
     most_published: int = 0
+    confirmed: int = 0
+    waited_in_vain: int = 0
 
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)  # noqa: S311 -- repeatable, not secret
@@ -59,6 +61,7 @@ class History:
         self.expiry: dict[str, datetime] = {}  # by kid: when the last token that it signed expires
         self.caches: list[tuple[datetime, frozenset[str]]] = []  # documents that somebody keeps, and since when
         self.numbers = count()
+        self.vaults = random.Random(self.seed)  # noqa: S311 -- of its own, so that the rest goes on as without them
 
     def run(self, length: timedelta) -> None:
         end = self.now + length
@@ -68,6 +71,7 @@ class History:
             self.let_time_pass()
             for server in self.random.sample(self.servers, SERVERS):
                 self.live(server)
+            self.confirm()
             self.check()
 
     def let_time_pass(self) -> None:
@@ -93,6 +97,15 @@ class History:
             found += [succession, succession - self.policy.publish_ahead - self.policy.stale_after]
         happened = [(key.created_at, key.published_at, key.activated_at, key.retired_at) for key in keys]
         return [*found, *(moment for moments in happened for moment in moments if moment)]
+
+    def confirm(self) -> None:
+        """Let Vaults be seen to have the upcoming key, sooner or later or never."""
+        for key in self.live_keys():
+            waits = key.state is KeyState.UPCOMING and key.confirmation_awaited and not key.confirmed_at
+            is_seen_one_day = not key.kid.endswith(("1", "4", "7"))
+            if waits and is_seen_one_day and self.vaults.random() < 0.1:
+                self.confirmed += 1
+                self.stored[key.kid] = replace(key, confirmed_at=self.now)
 
     def everything_stops(self, length: timedelta) -> None:
         self.now += length
@@ -142,8 +155,10 @@ class History:
         self.change(actions)
 
     def change(self, actions: Actions) -> None:
-        for before, after in carried_out(self.live_keys(), actions, self.now, self.policy):
+        awaited = actions.publish is not None and self.vaults.random() < 0.5
+        for before, after in carried_out(self.live_keys(), actions, self.now, self.policy, awaited=awaited):
             assert self.stored[before.kid] == before
+            self.check_waiting(before, after)
             self.stored[after.kid] = after
             assert sum(key.state is KeyState.ACTIVE for key in self.stored.values()) <= 1
         self.rotations += actions.retire is not None
@@ -151,6 +166,14 @@ class History:
             key = self.fresh(actions.make)
             assert key.kid not in self.stored
             self.stored[key.kid] = key
+
+    def check_waiting(self, before: KeyRecord, after: KeyRecord) -> None:
+        """A key that somebody is to confirm signs once it is confirmed, or at the limit."""
+        signs = before.state is KeyState.UPCOMING and after.state is KeyState.ACTIVE
+        if signs and before.confirmation_awaited and not before.confirmed_at:
+            self.waited_in_vain += 1
+            assert before.published_at
+            assert self.now >= before.published_at + self.policy.confirm_limit
 
     def fresh(self, state: KeyState) -> KeyRecord:
         kid, at = f"key-{next(self.numbers)}", self.now if state is KeyState.ACTIVE else None

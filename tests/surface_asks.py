@@ -21,7 +21,8 @@ def asks(things: Things) -> list[Ask]:
 
 def _public() -> list[Ask]:
     paths = ("/healthz", "/readyz", "/metrics", "/.well-known/openid-configuration", "/.well-known/jwks.json")
-    return [Ask(f"GET {path}") for path in paths]
+    own = Ask("GET /.well-known/jwks/{name}.json", {"name": "x" * 32})
+    return [*(Ask(f"GET {path}") for path in paths), own]
 
 
 _ORACLE = {
@@ -83,6 +84,10 @@ def _management(ids: dict[str, str]) -> list[Ask]:
             "PUT /api/credentials/{credential_id}/recorded-role",
             {"credential_id": ids["credential"]},
             body={"roleName": "deploy", "mount": "jwt", "namespace": "team", "role": "{}", "config": "{}"},
+        ),
+        *(
+            Ask(f"{method} /api/credentials/{{credential_id}}/jwks-url", {"credential_id": ids["credential"]})
+            for method in ("PUT", "GET", "DELETE")
         ),
         Ask(
             "POST /api/connection-tests",
@@ -345,6 +350,12 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
             f"{tasks}/{{task_id}}/swept",
             {"task_id": ids["left behind"]},
             body={"result": "failed", "said": "text", "hint": "text"},
+            headers=holding,
+        ),
+        Ask(
+            f"{tasks}/{{task_id}}/checked",
+            {"task_id": ids["taken check"]},
+            body={"reached": True, "refetched": "fetched", "probeVerdict": "refused-signature", "said": "text"},
             headers=holding,
         ),
     ]

@@ -36,7 +36,10 @@ from runpass.server.runners.joining import Joined
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Environment
 from runpass.server.variables.model import VariableScope
+from runpass.server.vault_tasks import key_check_store, verifiers
 from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks.key_checks import want_key_checks
+from runpass.server.vault_tasks.known_vaults import known_vaults
 
 
 def routes(app: Starlette) -> list[str]:
@@ -135,6 +138,10 @@ def furnish(world: World, name: str, canary: str) -> Things:
     with world.database.write() as tx:
         mine = (runner.runner.pool_id, None)
         assert task_store.take_next(tx, mine, runner.runner.id, digest(task_secret), world.clock.now()) is not None
+        verifiers.give(tx, credential, tenant.admin, world.clock.now())
+        mine = [vault for vault in known_vaults(tx) if vault.organization_id == tenant.id]
+        (taken_check,) = want_key_checks(tx, mine, world.clock.now(), about_kid="kid")
+        assert key_check_store.take_next(tx, runner.runner, digest(task_secret), world.clock.now()) is not None
     running = tenant.queue(busy)
     lease = take(world.rules, runner.runner)
     assert lease is not None
@@ -172,6 +179,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "login": _login(tenant, held, assigned, "accessor-of-a-token-in-use"),
         "left behind": left_behind,
         "taken test": taken_test.id,
+        "taken check": taken_check,
         "queued test": tenant.connection_test(assigned, project, "kv/app.password").id,
     }
     return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease, task_secret)

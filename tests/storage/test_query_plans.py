@@ -40,7 +40,9 @@ from runpass.server.runners import store as runner_store
 from runpass.server.settings import ServerSettings
 from runpass.server.tenancy.environment_store import list_due
 from runpass.server.trail.pruning import prune
+from runpass.server.vault_tasks import key_check_store
 from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks.known_vaults import known_vaults
 from surface_asks import asks
 from surface_scene import basic, furnish
 
@@ -183,6 +185,8 @@ def work_in_the_background(parts: Parts) -> None:
         assert deployment_store.pools_with_work(tx)
         task_store.pools_with_tasks(tx, clock.now())
         login_store.pools_with_sweeps(tx, clock.now())
+        key_check_store.pools_with_checks(tx, clock.now())
+        known_vaults(tx)
         prune_keys(tx, clock.now(), limit=10)
         for organization in tx.execute(select(organizations.c.id)).scalars():
             runner_store.prune_join_tokens(tx, organization, clock.now())

@@ -235,7 +235,8 @@ def test_a_crash_is_answered_and_ends_there(server: Server):
     with structlog.testing.capture_logs() as logs:
         answer = server.client.get("/api/projects", params=query, headers=admin)
     assert envelope(answer, 500)["code"] == "internal"
-    assert [entry["event"] for entry in logs] == ["request.crashed", "request"]
+    of_the_request = [entry["event"] for entry in logs if entry["event"].startswith("request")]
+    assert of_the_request == ["request.crashed", "request"]
     with server.parts.database.write() as tx:
         tx.exec_driver_sql("UPDATE runners SET isolation = 'unknown'")
     door = next(ask for ask in asks(server.ours) if ask.route == "POST /runner/v1/run-leases")

@@ -11,6 +11,7 @@ from starlette.routing import Mount
 
 from runpass.cli.programs import openapi_json
 from runpass.protocol.identity import IdentityRequest
+from runpass.protocol.key_checks import KeyCheckReport
 from runpass.protocol.registration import Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat
@@ -21,7 +22,17 @@ from runpass.server.deployments import runner_door
 from runpass.server.vault_tasks import runner_door as task_door
 from surface_scene import Server
 
-OF_RUNNERS = {Registration, Heartbeat, IdentityRequest, Report, Finish, TestReport, LoginReport, SweepReport}
+OF_RUNNERS = {
+    Registration,
+    Heartbeat,
+    IdentityRequest,
+    Report,
+    Finish,
+    TestReport,
+    LoginReport,
+    SweepReport,
+    KeyCheckReport,
+}
 SIGNS = {
     "string": ("maxLength", "enum", "const", "format"),
     "array": ("maxItems",),

@@ -10,6 +10,7 @@ from runpass.cli.connecting import Answer, connected, identify
 from runpass.cli.credential_value import VAULT_OIDC, value_of
 from runpass.cli.options import AsJson, InProject
 from runpass.cli.output import print_json, print_rows
+from runpass.errors import InvalidInput
 
 app = typer.Typer(help="List, make, change, delete, assign and test credentials.")
 app.command("test")(connection_test.try_connection)
@@ -164,6 +165,33 @@ def delete(credential: Which) -> None:
     """Delete a credential and its assignments."""
     with connected() as api:
         api.delete("/credentials", identify(api, "credential", credential))
+
+
+@app.command("jwks-url")
+def jwks_url(
+    credential: Which,
+    *,
+    give: Annotated[bool, typer.Option("--give", help="Give the Vault one if it has none.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Take it back: its fetches then name nobody.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the key set URL of a credential's Vault, and which keys the Vault is known to have.
+
+    The same keys stand there as at the shared URL; only a fetch then tells which Vault it is. Keep it to yourself.
+    """
+    if give and remove:
+        raise InvalidInput.of("--give", "and --remove exclude each other")
+    with connected() as api:
+        where = ("/credentials", identify(api, "credential", credential), "jwks-url")
+        if remove:
+            api.delete(*where)
+            return
+        found = api.one("PUT" if give else "GET", *where)
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(found["jwksUrl"])
+    print_rows(found["keys"], {"Key id": "keyId", "State": "state", "Vault": "standing", "At": "seenAt", "Why": "why"})
 
 
 @app.command()

@@ -32,6 +32,7 @@ VAULT: Final = 7
 NOT_SUCCESSFUL: Final = 8
 BROKEN_TRAIL: Final = 9
 WAITS_FOR_APPROVAL: Final = 10
+NOT_CURED: Final = 11
 INTERRUPTED: Final = 130
 
 MEANINGS: Final[tuple[tuple[int, str], ...]] = (
@@ -55,6 +56,10 @@ MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (NOT_SUCCESSFUL, "The deployment that was waited for ended, and not with `SUCCESS`."),
     (BROKEN_TRAIL, "The audit trail does not hold: an event was changed, is missing, or was put in."),
     (WAITS_FOR_APPROVAL, "The deployment that was waited for, or followed, waits for an approval itself."),
+    (
+        NOT_CURED,
+        "A key that leaked may still be trusted: a step failed, or a Vault is not shown to refuse the key.",
+    ),
     (INTERRUPTED, "Interrupted with Ctrl-C."),
 )
 

@@ -5,17 +5,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from runpass.cli.keys_compromise import compromise
+from runpass.cli.kid_argument import WithKid
 from runpass.cli.on_the_server import operator, server_database
 from runpass.cli.options import AsJson, SettingsFile
 from runpass.cli.output import print_json, print_rows, say
 from runpass.cli.programs import DatabaseUrl, DataDir
 from runpass.clock import SYSTEM_CLOCK
-from runpass.errors import Conflict
+from runpass.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from runpass.server.issuer.keys import KeyRecord
+    from runpass.server.vault_tasks.key_check_model import Confirmation
 
-app = typer.Typer(help="List, rotate, remove and export the shared issuer's signing keys, where the database is.")
+app = typer.Typer(help="List, rotate, remove, kill and export signing keys, where the server's database is.")
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's id, as `runpass keys list` prints it.")]
 _COLUMNS = {
     "Key id": "keyId",
@@ -27,6 +30,7 @@ _COLUMNS = {
     "Last token expires": "lastTokenExpiresAt",
     "Gone": "goneAt",
     "Rotation wanted": "rotationWantedAt",
+    "Vaults": "vaults",
 }
 
 
@@ -51,6 +55,37 @@ def list_(
         print_rows(found, _COLUMNS)
 
 
+@app.command(cls=WithKid)
+def confirmations(
+    kid: Annotated[
+        str | None, typer.Argument(metavar="KID", help="The key's id; left out: the upcoming key, else the active one.")
+    ] = None,
+    *,
+    settings: SettingsFile = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of every known Vault whether it has seen a key: `seen`, `not-confirmed`, `unknown` or `pushed-keys`.
+
+    Only a Vault with a key set URL of its own can be seen (`runpass vault apply --own-jwks-url`).
+    """
+    from runpass.server.issuer.keys import SHARED
+    from runpass.server.issuer.store import list_records
+    from runpass.server.vault_tasks.confirmations import confirmations as of_all
+
+    with server_database(settings, data_dir, database_url) as database, database.read() as tx:
+        key = _named(list_records(tx, SHARED, with_gone=True), kid)
+        found = [_confirmation(item) for item in of_all(tx, key.kid, SYSTEM_CLOCK.now())]
+    if as_json:
+        print_json({"key": _shown(key), "vaults": found})
+        return
+    say(f"{key.kid} ({key.state.value})")
+    print_rows(
+        found, {"Organization": "organizationId", "Vault": "vault", "Key": "standing", "At": "seenAt", "Why": "why"}
+    )
+
+
 @app.command()
 def rotate(
     *,
@@ -62,7 +97,7 @@ def rotate(
     """Ask the server for the next key ahead of the schedule.
 
     A running server publishes it at once and signs with it after `key_publish_ahead_seconds`. Asking twice is asking
-    once. For a key that has leaked this is not enough: it stays published until its last token has expired.
+    once. For a key that has leaked this is not enough: see `runpass keys compromise`.
     """
     from runpass.server.issuer.key_life import want_rotation
     from runpass.server.issuer.keys import SHARED
@@ -76,7 +111,7 @@ def rotate(
         say("A running server publishes it within a second; `runpass keys list` shows when it signs.")
 
 
-@app.command()
+@app.command(cls=WithKid)
 def retire(
     kid: Kid,
     *,
@@ -104,6 +139,9 @@ def retire(
         removed = remove_early(database, SYSTEM_CLOCK, kid, operator())
     typer.echo(f"{removed.kid} is gone")
     say("Servers stop publishing it within a second. A Vault that has fetched it trusts it until it fetches again.")
+
+
+app.command(cls=WithKid)(compromise)
 
 
 @app.command("export-public")
@@ -143,7 +181,41 @@ def _shown(key: "KeyRecord") -> dict[str, Any]:
         "lastTokenExpiresAt": _moment(key.last_token_expires_at),
         "goneAt": _moment(key.gone_at),
         "rotationWantedAt": _moment(key.rotation_wanted_at),
+        "vaults": _vaults(key),
+        "confirmedAt": _moment(key.confirmed_at),
     }
+
+
+def _vaults(key: "KeyRecord") -> str | None:
+    """Say whether the Vaults that were waited for have the key; nothing where there was nobody to wait for."""
+    if not key.confirmation_awaited:
+        return None
+    if key.confirmed_at is not None:
+        return "confirmed"
+    return "not confirmed" if key.activated_at else "waiting"
+
+
+def _confirmation(item: "Confirmation") -> dict[str, Any]:
+    return {
+        "organizationId": str(item.vault.organization_id),
+        "vault": str(item.vault.place),
+        "standing": item.standing.value,
+        "seenAt": _moment(item.seen_at),
+        "why": item.why,
+        "said": item.said,
+    }
+
+
+def _named(keys: "list[KeyRecord]", kid: str | None) -> "KeyRecord":
+    wanted = [key for key in keys if key.kid == kid] if kid else sorted(keys, key=_interest)
+    if not wanted:
+        raise NotFound("there is no signing key with this id", hint="run: runpass keys list --all")
+    return wanted[0]
+
+
+def _interest(key: "KeyRecord") -> int:
+    order = ("upcoming", "active")
+    return order.index(key.state.value) if key.state.value in order else len(order)
 
 
 def _moment(value: datetime | None) -> str | None:

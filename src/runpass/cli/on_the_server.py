@@ -11,17 +11,23 @@ from runpass.cli.programs import without_password
 from runpass.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from runpass.server.db.encryption import Cipher
     from runpass.server.db.engine import Database
+    from runpass.server.settings import ServerSettings
 
 
 @contextmanager
 def server_database(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "Iterator[Database]":
     """Give the server's database, which is there already and has this version's schema."""
+    with _database(server_settings(settings, data_dir, database_url)) as database:
+        yield database
+
+
+@contextmanager
+def _database(loaded: "ServerSettings") -> "Iterator[Database]":
     from runpass.server.db.engine import open_database
     from runpass.server.db.migrate import current, head
-    from runpass.server.settings import load_settings
 
-    loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
     file = Path(loaded.database_url.removeprefix("sqlite:///"))
     if loaded.database_url.startswith("sqlite:///") and not file.exists():
         raise ConfigurationError(f"there is no database at {file}", hint="name the server's --data-dir or --settings")
@@ -34,6 +40,22 @@ def server_database(settings: Path | None, data_dir: Path | None, database_url: 
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def opened_server(loaded: "ServerSettings") -> "Iterator[tuple[Database, Cipher]]":
+    """Give the server's database, and what opens the sealed columns in it: for commands that work with keys."""
+    from runpass.server.opening import open_cipher
+
+    with _database(loaded) as database:
+        yield database, open_cipher(loaded, database)
+
+
+def server_settings(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "ServerSettings":
+    """Give the settings of the server on this machine, as the server itself reads them."""
+    from runpass.server.settings import load_settings
+
+    return load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
 
 
 def operator() -> str:

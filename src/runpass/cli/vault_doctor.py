@@ -90,7 +90,7 @@ def doctor(  # noqa: PLR0913 -- one parameter for each option
     )
     knowledge = Knowledge(
         operator_token=_token(operator_token_file, "Vault token"),
-        expected=None if credential is None else _expected(credential),
+        expected=None if credential is None else _expected(credential, mount, namespace),
     )
     limits = Limits(request_seconds=timeout)
     results = _printed(diagnose(target, tokens, knowledge=knowledge, limits=limits), as_json=as_json)
@@ -112,11 +112,15 @@ def _text(file: Path | None, what: str) -> str | None:
     return None if file is None else read_secret(file, what).reveal()
 
 
-def _expected(credential: str) -> "Expected":
-    from runpass.cli.vault_facts import Named, facts
+def _expected(credential: str, mount: str, namespace: str) -> "Expected":
+    from runpass.cli.connecting import connected, identify
+    from runpass.cli.vault_facts import Named, OwnUrl, facts, own_jwks_url
     from runpass.vault.doctor.model import Expected
 
     found = facts(Named(None, None, None, None, None, ()), credential)
+    with connected() as api:
+        here = OwnUrl(mount=mount, namespace=namespace, is_wanted=False)
+        own = own_jwks_url(api, identify(api, "credential", credential), here)
     projects: Iterable[UUID] = found["project_ids"]
     claims: dict[str, tuple[str, ...]] = {
         "organizationId": (str(found["organization_id"]),),
@@ -127,6 +131,7 @@ def _expected(credential: str) -> "Expected":
     return Expected(
         issuer=found["issuer"],
         jwks_url=found["jwks_url"],
+        own_jwks_url=own,
         audience=found["audience"],
         claims={name: values for name, values in claims.items() if values},
     )

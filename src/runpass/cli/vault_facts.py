@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from runpass.cli.connecting import Answer, connected, identify
-from runpass.errors import ControlPlaneError, FieldError, InvalidInput
+from runpass.errors import ControlPlaneError, FieldError, Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from runpass.api_client import ApiClient
@@ -24,11 +24,20 @@ class Named:
     project_ids: tuple[UUID, ...]
 
 
-def facts(named: Named, credential: str | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class OwnUrl:
+    """How a Vault's own key set URL is asked for: for which auth method, and whether one is made."""
+
+    mount: str
+    namespace: str
+    is_wanted: bool
+
+
+def facts(named: Named, credential: str | None, own_url: OwnUrl | None = None) -> dict[str, Any]:
     """Give what `vault.desired.Guide` needs. Raises `InvalidInput` that names every option that is missing."""
     if credential is not None:
         with connected() as api:
-            named = _from_server(api, named, credential)
+            named = _from_server(api, named, credential, own_url)
     wanted = {
         "--issuer": named.issuer,
         "--jwks-url": named.jwks_url,
@@ -66,7 +75,7 @@ def projects_with(
     return tuple(found)
 
 
-def _from_server(api: "ApiClient", named: Named, credential: str) -> Named:
+def _from_server(api: "ApiClient", named: Named, credential: str, own_url: OwnUrl | None) -> Named:
     metadata = api.provider_metadata()
     issuer, jwks_url = metadata.get("issuer"), metadata.get("jwks_uri")
     if not isinstance(issuer, str) or not isinstance(jwks_url, str):
@@ -74,6 +83,8 @@ def _from_server(api: "ApiClient", named: Named, credential: str) -> Named:
             "the server's discovery document names no issuer and keys", hint="is RUNPASS_URL right?"
         )
     credential_id = identify(api, "credential", credential)
+    if own_url is not None and named.jwks_url is None:
+        jwks_url = own_jwks_url(api, credential_id, own_url) or jwks_url
     return Named(
         issuer=named.issuer or issuer,
         jwks_url=named.jwks_url or jwks_url,
@@ -82,6 +93,24 @@ def _from_server(api: "ApiClient", named: Named, credential: str) -> Named:
         credential_id=named.credential_id or UUID(credential_id),
         project_ids=named.project_ids or _assigned_projects(api, credential_id),
     )
+
+
+def own_jwks_url(api: "ApiClient", credential_id: str, wanted: OwnUrl) -> str | None:
+    """Give the Vault's own key set URL; nothing where it has none, or has it for another auth method than this."""
+    try:
+        answer = api.one("PUT" if wanted.is_wanted else "GET", "/credentials", credential_id, "jwks-url")
+    except (NotFound, Forbidden, InvalidInput):
+        if wanted.is_wanted:
+            raise
+        return None
+    where = (answer["authMountPath"], answer["namespace"])
+    if where == (wanted.mount.strip("/"), wanted.namespace.strip("/")):
+        return str(answer["jwksUrl"])
+    if wanted.is_wanted:
+        raise InvalidInput.of(
+            "--own-jwks-url", "is for the auth method that the credential names: give its --mount and --namespace"
+        )
+    return None
 
 
 def _assigned_projects(api: "ApiClient", credential_id: str) -> tuple[UUID, ...]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from runpass.cli.vault_facts import Named, facts
+from runpass.cli.vault_facts import Named, OwnUrl, facts
 from runpass.errors import ConfigurationError, FieldError, InvalidInput
 from runpass.vault.desired import KV_PATH
 
@@ -50,6 +50,7 @@ class Wanted:
     issuer: str | None = None
     keys: Literal["jwks", "discovery", "pushed"] = "jwks"
     jwks_url: str | None = None
+    own_jwks_url: bool = False
     issuer_ca_file: Path | None = None
     public_keys_file: Path | None = None
     audience: str | None = None
@@ -85,7 +86,7 @@ class Wanted:
             missing = (FieldError("--role", "is required"),)
             raise InvalidInput("--role is required", missing, hint="or name a --file that declares roles")
         named = (self.issuer, self.jwks_url, self.audience, self.organization_id, self.credential_id)
-        found = facts(Named(*named, tuple(self.project_id or ())), self.credential)
+        found = facts(Named(*named, tuple(self.project_id or ())), self.credential, self._own_url())
         # SECURITY: an unbound project must be somebody's decision, not what is left when nothing is assigned yet.
         if not found["project_ids"] and not self.any_project:
             raise InvalidInput(
@@ -116,6 +117,14 @@ class Wanted:
         )
         return Target(with_sweeper(state, found["organization_id"]) if self.sweeper else state)
 
+    def _own_url(self) -> OwnUrl | None:
+        """Give how to ask for the Vault's own key set URL, or nothing where none is used."""
+        if self.own_jwks_url and (self.credential is None or self.keys != "jwks" or self.jwks_url is not None):
+            raise InvalidInput.of("--own-jwks-url", "needs --credential, and neither other --keys nor a --jwks-url")
+        if self.keys != "jwks":
+            return None
+        return OwnUrl(mount=self.mount, namespace=self.namespace, is_wanted=self.own_jwks_url)
+
     def _keys(self, issuer: str, jwks_url: str) -> "KeySource":
         from runpass.vault.key_sources import DiscoveryUrl, JwksUrl, PushedKeys
 
@@ -145,6 +154,17 @@ PublicKeys = Annotated[
     Path | None, typer.Option(dir_okay=False, help="PEM file of public keys to push, instead of fetching them.")
 ]
 
+AnyProject = Annotated[
+    bool, typer.Option("--any-project", help="Bind no project: every project that has the credential may log in.")
+]
+OwnJwksUrl = Annotated[
+    bool,
+    typer.Option(
+        "--own-jwks-url",
+        help="Have the server give this Vault a key set URL of its own, so that a rotation can wait until the Vault was"
+        " seen to fetch. One that it was given before is used without this.",
+    ),
+]
 Format = Annotated[TokenFormat, typer.Option(help="The credential's token format: it decides the audience.")]
 RunTimeout = Annotated[
     int, typer.Option(min=120, max=604_800, help="Seconds that a run may take: the server's run_timeout_seconds.")
@@ -169,6 +189,7 @@ def wanted(  # noqa: PLR0913 -- one parameter for each option
     issuer: Annotated[str | None, typer.Option(help="The issuer URL, with its trailing slash.")] = None,
     keys: Keys = "jwks",
     jwks_url: Annotated[str | None, typer.Option(help="Where the keys are fetched.")] = None,
+    own_jwks_url: OwnJwksUrl = False,
     issuer_ca_file: IssuerCa = None,
     public_keys_file: PublicKeys = None,
     audience: Annotated[str | None, typer.Option(help="The audience. Default: that of the token format.")] = None,
@@ -179,9 +200,7 @@ def wanted(  # noqa: PLR0913 -- one parameter for each option
     project_id: Annotated[
         list[UUID] | None, typer.Option(help="A project that may use the credential; repeatable.")
     ] = None,
-    any_project: Annotated[
-        bool, typer.Option("--any-project", help="Bind no project: every project that has the credential may log in.")
-    ] = False,
+    any_project: AnyProject = False,
     sweeper: Annotated[
         bool, typer.Option(help="Whether to make the role that lets the server revoke tokens which runs left behind.")
     ] = True,
@@ -200,6 +219,7 @@ def wanted(  # noqa: PLR0913 -- one parameter for each option
         issuer=issuer,
         keys=keys,
         jwks_url=jwks_url,
+        own_jwks_url=own_jwks_url,
         issuer_ca_file=issuer_ca_file,
         public_keys_file=public_keys_file,
         audience=audience,

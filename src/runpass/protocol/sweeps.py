@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runpass.protocol.credentials import CredentialGrant
+from runpass.protocol.key_checks import KeyCheck
 from runpass.protocol.vault_tasks import ConnectionTest
 from runpass.protocol.wire import Record, Text, decode
 from runpass.secret import Secret
@@ -61,8 +62,7 @@ class _Kind(Record):
     kind: Annotated[str, Field(max_length=32)] = "connection-test"
 
 
-def decode_task(body: bytes) -> ConnectionTest | Sweep:
-    """Parse what a server gives a runner to do. Raises `InvalidInput` for what is neither."""
-    if decode(_Kind, body).kind == "sweep":
-        return decode(Sweep, body)
-    return decode(ConnectionTest, body)
+def decode_task(body: bytes) -> ConnectionTest | Sweep | KeyCheck:
+    """Parse what a server gives a runner to do. Raises `InvalidInput` for what is none of these."""
+    kinds: dict[str, type[ConnectionTest | Sweep | KeyCheck]] = {"sweep": Sweep, "key-check": KeyCheck}
+    return decode(kinds.get(decode(_Kind, body).kind, ConnectionTest), body)

@@ -1,6 +1,6 @@
-"""What is to be done at Vaults beside the runs, taken from the server one by one: connection tests and sweeps.
+"""What is to be done at Vaults beside the runs, taken from the server one by one.
 
-Connection tests are made here and told check by check; sweeps are in `sweeping`.
+Connection tests are made here and told check by check; sweeps are in `sweeping`, key checks in `key_checks`.
 """
 
 import asyncio
@@ -13,11 +13,13 @@ import structlog
 
 from runpass.clock import Clock
 from runpass.errors import RunpassError, StaleLease, Unauthenticated
+from runpass.protocol.key_checks import KeyCheck, KeyCheckReport, Refetched
 from runpass.protocol.reports import MAX_EXPLAINED, Explained
 from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
 from runpass.protocol.vault_tasks import MAX_CHECKS, Checked, ConnectionTest, TestReport, Verdict
 from runpass.runner.control_plane import ControlPlane
 from runpass.runner.credentials.vault_oidc import tls_of
+from runpass.runner.key_checks import check_keys
 from runpass.runner.sweeping import sweep
 from runpass.vault.doctor.diagnosis import diagnose
 from runpass.vault.doctor.model import CheckResult, DoctorTarget, Expected, Knowledge, ProbeTokens
@@ -45,6 +47,8 @@ class ConnectionTests:
                 task = await self._control_plane.next_task()
                 if isinstance(task, Sweep):
                     await self._sweep(task)
+                elif isinstance(task, KeyCheck):
+                    await self._check_keys(task)
                 elif task is not None:
                     await self._make(task)
                 pause = SHORTEST_POLL_SECONDS
@@ -64,6 +68,16 @@ class ConnectionTests:
             report = SweepReport(result=SweepResult.FAILED, said="The runner failed; its own log says why.")
         with contextlib.suppress(StaleLease):  # it took too long: somebody else has it by now
             await self._control_plane.finish_sweep(task, report)
+
+    async def _check_keys(self, task: KeyCheck) -> None:
+        try:
+            report = await asyncio.to_thread(check_keys, task, self._ca_bundle)
+        except Exception:
+            log.exception("key_check_failed", task=str(task.task_id))
+            said = "The runner failed; its own log says why."
+            report = KeyCheckReport(reached=False, refetched=Refetched.NOT_READ, said=said)
+        with contextlib.suppress(StaleLease):  # it took too long: nobody waits any more
+            await self._control_plane.finish_key_check(task, report)
 
     async def _make(self, test: ConnectionTest) -> None:
         credential = test.grant.value

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from runpass.errors import ConfigurationError, ControlPlaneError, Forbidden, RunpassError, StaleLease, Unauthenticated
 from runpass.protocol.credentials import is_loopback
 from runpass.protocol.identity import ID_TOKEN_PATH, IdentityRequest, IdentityToken, Purpose
+from runpass.protocol.key_checks import KEY_CHECKS_PARAMETER, KeyCheck, KeyCheckReport
 from runpass.protocol.registration import Registered, Registration
 from runpass.protocol.reports import Finish, Report
 from runpass.protocol.run_lease import Heartbeat, HeartbeatAnswer, RunLease
@@ -80,12 +81,12 @@ class ControlPlane:
         )
         return None if answer.status_code == NO_CONTENT else _parsed(RunLease, answer)
 
-    async def next_task(self, wait_seconds: float = POLL_SECONDS) -> ConnectionTest | Sweep | None:
+    async def next_task(self, wait_seconds: float = POLL_SECONDS) -> ConnectionTest | Sweep | KeyCheck | None:
         """Ask for something to do at a Vault and wait for it; nothing if there was nothing in that time."""
         answer = await self._call(
             "/vault-tasks",
             headers=self._as_runner(),
-            params={"wait": f"{wait_seconds:g}", SWEEPS_PARAMETER: "true"},
+            params={"wait": f"{wait_seconds:g}", SWEEPS_PARAMETER: "true", KEY_CHECKS_PARAMETER: "true"},
             timeout=httpx2.Timeout(wait_seconds + ANSWER_SECONDS, connect=5.0),
         )
         if answer.status_code == NO_CONTENT:
@@ -104,6 +105,11 @@ class ControlPlane:
         """Say what became of a token that was to be swept. Raises `StaleLease` when somebody else has the task."""
         headers = self._as_runner() | {TASK_SECRET_HEADER: sweep.task_secret.reveal()}
         await self._call(f"/vault-tasks/{sweep.task_id}/swept", report, headers=headers)
+
+    async def finish_key_check(self, check: KeyCheck, report: KeyCheckReport) -> None:
+        """Say what a Vault answered. Raises `StaleLease` when nobody waits for it any more."""
+        headers = self._as_runner() | {TASK_SECRET_HEADER: check.task_secret.reveal()}
+        await self._call(f"/vault-tasks/{check.task_id}/checked", report, headers=headers)
 
     async def heartbeat(self, lease: RunLease) -> HeartbeatAnswer:
         """Keep a run lease. One attempt only: the caller knows how much time there is. Raises `StaleLease`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
 from starlette.applications import Starlette
@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Mount, Route
 
 from runpass import __version__
-from runpass.errors import Forbidden
+from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
 from runpass.server.access import audit_api as audit_events
@@ -46,6 +46,7 @@ from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
@@ -57,9 +58,12 @@ from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
+from runpass.server.vault_tasks import key_check_store, verifiers_api
 from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks.confirmations import LOOK_EVERY_SECONDS, ConfirmationKeeper
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.runner_door import TaskDoor
+from runpass.server.vault_tasks.sightings import Sightings
 from runpass.server.web import errors as web_errors
 from runpass.server.web.assets import Assets
 from runpass.server.web.pages import Pages
@@ -72,6 +76,7 @@ ROOMS = (
     projects_ending,
     policies,
     credentials,
+    verifiers_api,
     connection_tests,
     templates,
     deployments,
@@ -101,8 +106,13 @@ def build_app(parts: Parts) -> Starlette:
     passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
     longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
     door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
+    sightings = Sightings(parts.database, parts.clock)
     documents = IssuerDocuments(
-        parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
+        parts.ring,
+        settings.issuer_url,
+        settings.jwks_url,
+        max_age_seconds=settings.jwks_max_age_seconds,
+        on_fetch=sightings.saw,
     )
     api, pages = build_api(parts, wakeups), Pages()
     routes: list[BaseRoute] = [
@@ -119,7 +129,7 @@ def build_app(parts: Parts) -> Starlette:
         routes=routes,
         middleware=_shell(parts, pages),
         exception_handlers=HANDLERS,
-        lifespan=lambda _: _lifespan(parts, rules, wakeups),
+        lifespan=lambda _: _lifespan(parts, rules, wakeups, sightings),
     )
     app.router.redirect_slashes = False
     return app
@@ -187,7 +197,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
 
 
 @asynccontextmanager
-async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncIterator[None]:
+async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings: Sightings) -> AsyncIterator[None]:
     """Run the background work for as long as the server runs, and close the parts after it."""
 
     async def pools_with_work() -> set[PoolId]:
@@ -197,12 +207,16 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     lifespans = Lifespans(
         parts.database, parts.cipher, parts.clock, settings.run_timeout_seconds, settings.organization_log_bytes
     )
+    confirming = ConfirmationKeeper(parts.database, parts.clock, parts.rings, sightings)
+    presence = Presence(parts.database, parts.clock, parts.rings)
+    await run_in_threadpool(presence.tell)  # before the first token: whoever stops a key must know of this process
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
         asyncio.create_task(settle_logins(parts.database, parts.clock)),
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
-        asyncio.create_task(again_and_again(parts.rings.tend, REFRESH_EVERY_SECONDS)),
+        asyncio.create_task(again_and_again(presence.tend, REFRESH_EVERY_SECONDS)),
+        asyncio.create_task(again_and_again(confirming.tend, LOOK_EVERY_SECONDS)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(forget_sessions(parts.database, parts.clock)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
@@ -215,6 +229,8 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(RunpassError):
+            await run_in_threadpool(presence.end)
         parts.close()
 
 
@@ -222,4 +238,5 @@ def _pools_with_work(parts: Parts) -> set[PoolId]:
     with parts.database.read() as tx:
         now = parts.clock.now()
         tasks = task_store.pools_with_tasks(tx, now) | login_store.pools_with_sweeps(tx, now)
+        tasks |= key_check_store.pools_with_checks(tx, now)
         return deployment_store.pools_with_work(tx) | tasks

@@ -20,6 +20,7 @@ from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.rings import LiveRing, Rings, open_rings
 from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
+from runpass.server.vault_tasks.confirmations import Confirmations
 
 _MASTER_KEY_ID = "master_key_id"
 _PROBE_BYTES = 1_048_576
@@ -57,13 +58,28 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
     try:
         prepare(database)
         _check_master_key(database, cipher)
-        return Parts(settings, clock, database, cipher, open_rings(database, cipher, clock, key_policy(settings)))
+        policy = key_policy(settings)
+        rings = open_rings(database, cipher, clock, policy, Confirmations(policy.confirm_limit))
+        return Parts(settings, clock, database, cipher, rings)
     except Unavailable as error:
         database.close()
         raise ConfigurationError(f"the database cannot be opened: {_reason(error)}") from error
     except BaseException:
         database.close()
         raise
+
+
+def open_cipher(settings: ServerSettings, database: Database) -> Cipher:
+    """Give the cipher of a database that is there already, for commands beside the server. No master key is made.
+
+    Raises `ConfigurationError` when there is no master key, or another one.
+    """
+    file = settings.master_key_file
+    if settings.master_key is None and file is not None and not file.exists():
+        raise ConfigurationError(f"there is no master key file {file}", hint="name the server's own --settings")
+    cipher = Cipher(_master_key(settings))
+    _check_master_key(database, cipher)
+    return cipher
 
 
 def key_policy(settings: ServerSettings) -> Policy:
@@ -76,6 +92,7 @@ def key_policy(settings: ServerSettings) -> Policy:
         longest_token=timedelta(seconds=settings.token_lifetime_seconds),
         stale_after=timedelta(seconds=settings.key_ring_stale_seconds),
         cache_time=timedelta(seconds=settings.jwks_max_age_seconds),
+        confirm_limit=timedelta(seconds=settings.key_confirm_limit_seconds),
     )
 
 

@@ -108,6 +108,14 @@ class ServerSettings(BaseModel):
         le=86_400,
         description="How long anybody may keep the published key set (`Cache-Control: max-age`).",
     )
+    key_confirm_limit_seconds: int = Field(
+        default=3600,
+        ge=0,
+        le=2_592_000,
+        description="How long after its publication a signing key waits for Vaults that have a key set URL of their own"
+        " and were not seen to fetch it; then it signs all the same, never before `key_publish_ahead_seconds`. 0: no"
+        " Vault is checked, and none is waited for.",
+    )
     run_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="How long a run may take.")
     lease_seconds: float = Field(
         default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."
@@ -204,6 +212,10 @@ class ServerSettings(BaseModel):
     def jwks_url(self) -> str:
         """Give the URL a Vault fetches our keys from."""
         return f"{self.public_url}{self.documents_path}/.well-known/jwks.json"
+
+    def own_jwks_url(self, name: str) -> str:
+        """Give the URL that the Vault with this name fetches our keys from."""
+        return f"{self.public_url}{self.documents_path}/.well-known/jwks/{name}.json"
 
 
 def _check_key_times(settings: ServerSettings) -> None:

@@ -199,4 +199,5 @@ def test_a_documents_tag_changes_with_its_content(ring: KeyRing, key: SigningKey
 @pytest.mark.parametrize(("path", "expected"), [("", "/.well-known/"), ("/team", "/team/.well-known/")])
 def test_the_documents_stand_below_the_issuers_path(ring: KeyRing, path: str, expected: str):
     routes = IssuerDocuments(ring, ISSUER, "x").routes(path)
-    assert [route.path for route in routes] == [f"{expected}openid-configuration", f"{expected}jwks.json"]
+    documents = ("openid-configuration", "jwks.json", "jwks/{name}.json")
+    assert [route.path for route in routes] == [f"{expected}{name}" for name in documents]

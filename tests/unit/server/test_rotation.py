@@ -171,6 +171,8 @@ def test_ten_years_with_crashes_one_key_signs_and_no_live_token_has_an_unpublish
     assert history.refused_to_publish >= 10
     assert history.lost_races >= 10
     assert history.tokens >= 1_000
+    assert history.confirmed >= 10
+    assert history.waited_in_vain >= 5
 
 
 def test_a_rotation_every_three_hours_with_tokens_that_live_for_a_day():

@@ -1,6 +1,7 @@
 """The doctor at a real OpenBao: from the mount to the login."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -244,6 +245,10 @@ def test_an_operators_token_shows_weak_spots_and_what_does_not_fit(openbao, vaul
     assert wrong["bound_issuer"].received == f"{issuer.url}/"
     assert wrong["bound_claims.projectId"].fix == "Add two."
     assert openbao.root_token.reveal() not in str([item.to_json() for item in results.values()])
+    for shared, own, right in (("https://shared.test", issuer.jwks_url, True), ("https://shared.test", None, False)):
+        knowledge = replace(operator, expected=replace(expected, jwks_url=shared, own_jwks_url=own))
+        explained = examined(target(), knowledge=knowledge)["expectations"].explained
+        assert [item.passed for item in explained if item.name == "jwks_url"] == [right]
 
 
 def test_a_refused_login_is_explained_to_who_may_read_the_role(openbao, issuer, target, write_role):

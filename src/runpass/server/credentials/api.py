@@ -167,14 +167,14 @@ def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
     """Replace a credential's value."""
     now = clock.now()
     with db.write() as tx:
-        seen = _manageable(tx, caller, credential_id)
+        seen = manageable(tx, caller, credential_id)
         check_unchanged(if_match, seen.updated_at)
         if seen.kind != body.type:
             raise InvalidInput.of("type", "the type of a credential cannot be changed")
         check_clear_text(body.value, own_organization(tx, caller))
         store.change_value(tx, seen, seal(cipher, seen.id, seen.organization_id, body.value), now)
         record(tx, _event(seen, caller, "credential.changed", now, _told(body.value)))
-        changed = _manageable(tx, caller, credential_id)
+        changed = manageable(tx, caller, credential_id)
         maker = user(tx, caller.organization_id, changed.created_by)
     tell_tag(response, changed.updated_at)
     return _answer(changed, maker)
@@ -187,7 +187,7 @@ def record_role(credential_id: UUID, body: RecordedRole, caller: Caller, db: Db,
     `runpass vault apply` sends it. It is forgotten when the credential's value changes.
     """
     with db.write() as tx:
-        credential = _manageable(tx, caller, credential_id)
+        credential = manageable(tx, caller, credential_id)
         if credential.kind is not CredentialKind.VAULT_OIDC:
             raise InvalidInput.of("credentialId", "is no Vault OIDC credential")
         store.record_role(tx, credential.id, body.model_dump(mode="json", by_alias=True))
@@ -199,7 +199,7 @@ def record_role(credential_id: UUID, body: RecordedRole, caller: Caller, db: Db,
 def delete(credential_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
     """Delete a credential and its assignments; the next deployment runs without it."""
     with db.write() as tx:
-        credential = _manageable(tx, caller, credential_id, Hold.ALL)
+        credential = manageable(tx, caller, credential_id, Hold.ALL)
         ended = store.delete_credential(tx, credential.id)
         detail = {"assignments": str(ended)}
         record(tx, _event(credential, caller, "credential.deleted", clock.now(), detail))
@@ -247,7 +247,8 @@ def _authorize_scope(tx: Transaction, caller: Actor, body: CreateCredential) -> 
     return None
 
 
-def _manageable(tx: Transaction, caller: Actor, credential_id: UUID, hold: Hold = Hold.NOTHING) -> StoredCredential:
+def manageable(tx: Transaction, caller: Actor, credential_id: UUID, hold: Hold = Hold.NOTHING) -> StoredCredential:
+    """Give a credential that the caller manages. Raises `NotFound` for one that the caller may not even see."""
     credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id), hold)
     if credential is None or not caller.may(Permission.VIEW_CREDENTIALS, _scope(tx, caller, credential)):
         raise NotFound("there is no such credential")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, delete, select, update
 
@@ -72,6 +73,12 @@ def list_credentials(
         query = query.join(projects, projects.c.id == credentials.c.project_id).where(visible)
     query = query.order_by(credentials.c.id).limit(page.limit).offset(page.offset or None)
     return [_credential(row) for row in tx.execute(query)]
+
+
+def page_of_kind(tx: Transaction, kind: CredentialKind, after: UUID, limit: int) -> list[StoredCredential]:
+    """Give a part of the credentials of one kind of all organizations, oldest first: those after `after`."""
+    query = select(credentials).where(credentials.c.id > after, credentials.c.type == kind.value)
+    return [_credential(row) for row in tx.execute(query.order_by(credentials.c.id).limit(limit))]
 
 
 def change_value(tx: Transaction, seen: StoredCredential, value: SealedValue, now: datetime) -> datetime:

@@ -1,15 +1,25 @@
-"""The issuer's public doors: plain Starlette routes, cacheable, no sign-in and no database."""
+"""The issuer's public doors: plain Starlette routes, no sign-in and no database.
 
+The key set stands at the shared URL, cacheable, and at URLs that name who fetches, where nobody may keep it. Every name
+gets the same keys, whether anybody gave it out or not: so no answer tells which names there are, none has to be looked
+up, and one that was taken back, or lost with a restored database, keeps no Vault from its keys.
+"""
+
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runpass.server.issuer.confirming import OnFetch
 from runpass.server.issuer.discovery import Document, jwks_document, provider_metadata
 from runpass.server.issuer.ring import KeyRing, RingSource
 
 MAX_AGE_SECONDS = 300
+NAME: Final = re.compile(r"[A-Za-z0-9_-]{22,64}\Z")
+"""What may have been given out: at least 128 bits in base64url."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class _Documents:
     ring: KeyRing
     metadata: Document
     jwks: Document
+    kids: frozenset[str]
 
 
 class IssuerDocuments:
@@ -28,12 +39,19 @@ class IssuerDocuments:
     """
 
     def __init__(
-        self, ring: RingSource, issuer_url: str, jwks_url: str, *, max_age_seconds: int = MAX_AGE_SECONDS
+        self,
+        ring: RingSource,
+        issuer_url: str,
+        jwks_url: str,
+        *,
+        max_age_seconds: int = MAX_AGE_SECONDS,
+        on_fetch: OnFetch | None = None,
     ) -> None:
         self._ring = ring
         self._issuer_url = issuer_url
         self._jwks_url = jwks_url
-        self._max_age_seconds = max_age_seconds
+        self._cached = f"public, max-age={max_age_seconds}"
+        self._on_fetch = on_fetch
         self._made = self._make(ring.current)
 
     def routes(self, path: str) -> list[Route]:
@@ -42,15 +60,23 @@ class IssuerDocuments:
         return [
             Route(f"{well_known}/openid-configuration", self.metadata, methods=["GET"], name="issuer.metadata"),
             Route(f"{well_known}/jwks.json", self.jwks, methods=["GET"], name="issuer.jwks"),
+            Route(f"{well_known}/jwks/{{name}}.json", self.own_jwks, methods=["GET"], name="issuer.own_jwks"),
         ]
 
     async def metadata(self, request: Request) -> Response:
         """Answer OpenID Provider metadata."""
-        return self._answer(request, self._documents().metadata)
+        return _answer(request, self._documents().metadata, self._cached)
 
     async def jwks(self, request: Request) -> Response:
         """Answer the JWK Set."""
-        return self._answer(request, self._documents().jwks)
+        return _answer(request, self._documents().jwks, self._cached)
+
+    async def own_jwks(self, request: Request) -> Response:
+        """Answer the JWK Set to whoever this name was given to, and tell that it was fetched."""
+        name, documents = request.path_params["name"], self._documents()
+        if self._on_fetch is not None and request.method == "GET" and NAME.match(name):
+            self._on_fetch(name, documents.kids)
+        return _answer(request, documents.jwks, "no-store")
 
     def _documents(self) -> _Documents:
         ring = self._ring.current
@@ -60,11 +86,13 @@ class IssuerDocuments:
         return made
 
     def _make(self, ring: KeyRing) -> _Documents:
-        return _Documents(ring, provider_metadata(self._issuer_url, self._jwks_url, ring), jwks_document(ring))
+        metadata = provider_metadata(self._issuer_url, self._jwks_url, ring)
+        return _Documents(ring, metadata, jwks_document(ring), frozenset(key.kid for key in ring.keys))
 
-    def _answer(self, request: Request, document: Document) -> Response:
-        headers = {"ETag": document.etag, "Cache-Control": f"public, max-age={self._max_age_seconds}"}
-        asked = request.headers.get("if-none-match", "")
-        if document.etag in {tag.strip().removeprefix("W/") for tag in asked.split(",")}:
-            return Response(status_code=304, headers=headers)
-        return Response(document.body, media_type="application/json", headers=headers)
+
+def _answer(request: Request, document: Document, cache_control: str) -> Response:
+    headers = {"ETag": document.etag, "Cache-Control": cache_control}
+    asked = request.headers.get("if-none-match", "")
+    if document.etag in {tag.strip().removeprefix("W/") for tag in asked.split(",")}:
+        return Response(status_code=304, headers=headers)
+    return Response(document.body, media_type="application/json", headers=headers)

@@ -1,6 +1,7 @@
 """Carrying out what `rotation` decides, and what an operator asks for, in the database: one transaction each time."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import structlog
@@ -10,7 +11,8 @@ from runpass.errors import Conflict, NotFound
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
-from runpass.server.issuer import store
+from runpass.server.issuer import compromise_store, store
+from runpass.server.issuer.confirming import Confirming, Nobody
 from runpass.server.issuer.keys import IssuerScope, KeyRecord, KeyState, SigningKey, new_key
 from runpass.server.issuer.rotation import NOTHING, Policy, carried_out, decide, gone
 
@@ -26,6 +28,7 @@ class KeyLife:
     cipher: Cipher
     clock: Clock
     policy: Policy
+    confirming: Confirming = field(default_factory=Nobody)
 
     def move_on(self, issuer: IssuerScope) -> bool:
         """Do what is to be done with the keys of one issuer at this moment; whether that was anything.
@@ -34,7 +37,9 @@ class KeyLife:
         thrown away unseen.
         """
         with self.database.read() as tx:
-            wanted = decide(store.list_records(tx, issuer), self.clock.now(), self.policy)
+            now = self.clock.now()
+            is_held = compromise_store.is_held(tx, issuer, now)
+            wanted = NOTHING if is_held else decide(store.list_records(tx, issuer), now, self.policy)
         if wanted == NOTHING:
             return False
         made = None if wanted.make is None else self._made(issuer, wanted.make)
@@ -52,19 +57,42 @@ class KeyLife:
         change = store.next_change(tx)
         stored = store.list_sealed(tx, issuer)
         now = self.clock.now()
+        if compromise_store.is_held(tx, issuer, now):
+            return
         keys = [key for key, _ in stored]
         actions = decide(keys, now, self.policy)
         for key, sealed in stored:
             if key.kid == actions.activate:
                 store.open_key(self.cipher, key, sealed)  # one that does not open never takes over
-        for before, after in carried_out(keys, actions, now, self.policy):
+        awaited = actions.publish is not None and self.confirming.is_awaited(tx, issuer)
+        for before, after in carried_out(keys, actions, now, self.policy, awaited=awaited):
             store.change_key(tx, after, change)
             action = _what_happened(before, after)
-            record(tx, _event(after, action, _SYSTEM, now))
+            record(tx, _event(after, action, _SYSTEM, now, self._told(tx, after, action, now)))
             _log.info("signing_key.changed", kid=after.kid, what=action)
         if made is not None and made.state is actions.make:
             store.insert_key(tx, self.cipher, made)
             record(tx, _event(made, "created", _SYSTEM, made.created_at))
+
+    def _told(self, tx: Transaction, key: KeyRecord, action: str, now: datetime) -> dict[str, str]:
+        """Name those who were waited for in vain, where the key signs all the same."""
+        if action != "activated" or not key.confirmation_awaited or key.confirmed_at is not None:
+            return {}
+        missing = self.confirming.not_confirmed(tx, key, now)
+        _log.warning("signing_key.not_confirmed", kid=key.kid, missing=missing)
+        return {"notConfirmed": missing}
+
+
+def confirm(tx: Transaction, kid: str, now: datetime) -> bool:
+    """Note that everybody who was to see an upcoming key has seen it; whether that was news."""
+    change = store.next_change(tx)
+    key = store.get_record(tx, kid)
+    if key is None or key.state is not KeyState.UPCOMING or key.confirmed_at is not None:
+        return False
+    confirmed = replace(key, confirmed_at=now)
+    store.change_key(tx, confirmed, change)
+    record(tx, _event(confirmed, "confirmed", _SYSTEM, now))
+    return True
 
 
 def want_rotation(database: Database, clock: Clock, issuer: IssuerScope, actor: str) -> KeyRecord:
@@ -107,7 +135,7 @@ def removable(tx: Transaction, kid: str) -> KeyRecord:
         raise NotFound("there is no signing key with this id", hint="run: runpass keys list")
     if key.state is KeyState.ACTIVE:
         raise Conflict("this is the key that signs", hint="run: runpass keys rotate")
-    if key.state is KeyState.GONE:
+    if key.state in {KeyState.GONE, KeyState.COMPROMISED}:
         raise Conflict("this key is gone already")
     return key
 
@@ -119,9 +147,12 @@ def _what_happened(before: KeyRecord, after: KeyRecord) -> str:
             KeyState.RETIRING: "retired",
             KeyState.GONE: "destroyed",
             KeyState.UPCOMING: "created",
+            KeyState.COMPROMISED: "compromised",
         }[after.state]
     return "published" if after.published_at != before.published_at else "lengthened"
 
 
-def _event(key: KeyRecord, action: str, actor: str, at: datetime) -> AuditEvent:
-    return AuditEvent(at, actor, f"signing_key.{action}", "signing_key", key.kid, key.issuer)
+def _event(
+    key: KeyRecord, action: str, actor: str, at: datetime, detail: Mapping[str, str] | None = None
+) -> AuditEvent:
+    return AuditEvent(at, actor, f"signing_key.{action}", "signing_key", key.kid, key.issuer, detail or {})

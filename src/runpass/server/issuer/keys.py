@@ -2,6 +2,8 @@
 
 upcoming ──► active ──► retiring ──► gone
 published    signs      published    not published, its private half destroyed
+
+Any key that is not gone may become `compromised`: not published, signing nothing, its private half destroyed soon.
 """
 
 from dataclasses import dataclass, field
@@ -29,6 +31,8 @@ class KeyState(StrEnum):
     ACTIVE = "active"
     RETIRING = "retiring"
     GONE = "gone"
+    COMPROMISED = "compromised"
+    """An operator said that somebody else may have it: `runpass.server.issuer.compromise`."""
 
 
 PUBLISHED: Final = (KeyState.UPCOMING, KeyState.ACTIVE, KeyState.RETIRING)
@@ -55,6 +59,10 @@ class KeyRecord:
     """No token that it signs lives longer. Raised before a server signs with a longer lifetime, never lowered."""
     rotation_wanted_at: datetime | None = None
     """When an operator asked for the successor of this active key, ahead of the schedule."""
+    confirmation_awaited: bool = False
+    """Whether, when it was published, there was somebody of whom it can be known that they have seen it."""
+    confirmed_at: datetime | None = None
+    """When all of those were known to have seen it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from runpass.server.issuer.algorithms import base64url
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.ring import RingSource
 
+PROBE_API_KEY_TYPE: Final = "key-probe"
 EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
 
@@ -51,6 +52,15 @@ class Minter:
         The times cannot be later: `clock_skew_leeway` of a role may be hours.
         """
         return self._sign(claims.as_mapping(), subject, audience, EXPIRED)
+
+    def mint_probe(self, *, subject: str, audience: str) -> Minted:
+        """Give a token that was valid for a second in 1970, with nothing of a run in it.
+
+        What a Vault answers to it says whether the Vault trusts the key.
+
+        SECURITY: it says `exp = 2` for good, so it logs in nowhere, whatever becomes of it.
+        """
+        return self._sign({"apiKeyType": PROBE_API_KEY_TYPE}, subject, audience, EXPIRED)
 
     def mint_sweeper(self, organization_id: UUID) -> Minted:
         """Give a token of the control plane's own kind, with which tokens that were left behind are revoked.

@@ -18,6 +18,7 @@ from runpass.errors import Unavailable
 from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.issuer import store
+from runpass.server.issuer.confirming import Confirming, Nobody
 from runpass.server.issuer.key_life import KeyLife
 from runpass.server.issuer.keys import SHARED, IssuerScope, KeyRecord, KeyState, SigningKey
 from runpass.server.issuer.publishable import publishable
@@ -115,6 +116,11 @@ class Rings:
         """Give the time as this process has it."""
         return self._life.clock.now()
 
+    @property
+    def seen_change(self) -> int:
+        """Give the number of the last change of keys that this process has in memory."""
+        return self._seen.change
+
     def last_read(self, issuer: IssuerScope) -> KeyRing:
         """Give the ring as it was read last, however long ago."""
         return self._seen.rings[issuer].ring
@@ -190,12 +196,18 @@ class LiveRing:
         return self._rings.last_read(self._issuer)
 
 
-def open_rings(database: Database, cipher: Cipher, clock: Clock, policy: Policy | None = None) -> Rings:
+def open_rings(
+    database: Database,
+    cipher: Cipher,
+    clock: Clock,
+    policy: Policy | None = None,
+    confirming: Confirming | None = None,
+) -> Rings:
     """Give the key rings of a process, the shared issuer's ready to sign.
 
     Raises `CorruptColumn` when the active key does not open.
     """
-    rings = Rings(KeyLife(database, cipher, clock, policy or Policy()))
+    rings = Rings(KeyLife(database, cipher, clock, policy or Policy(), confirming or Nobody()))
     rings.open()
     return rings
 

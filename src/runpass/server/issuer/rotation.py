@@ -27,6 +27,8 @@ class Policy:
     """How long a server signs with what it last read: a key signs this much longer than the database says."""
     cache_time: timedelta = timedelta(minutes=5)
     """How long anybody may keep the published document."""
+    confirm_limit: timedelta = timedelta(hours=1)
+    """How long after its publication a key waits for those who are to confirm that they have seen it."""
 
     @property
     def documents_stale_after(self) -> timedelta:
@@ -82,7 +84,7 @@ def next_rotation(keys: Sequence[KeyRecord], policy: Policy) -> datetime | None:
     wanted = None if active is None else _wanted_from(active, policy)
     if wanted is None or upcoming is None:
         return wanted
-    return max(wanted, (upcoming.published_at or upcoming.created_at) + policy.publish_ahead)
+    return max(wanted, _ready_from(upcoming, policy))
 
 
 def next_change(keys: Sequence[KeyRecord], policy: Policy) -> datetime | None:
@@ -96,22 +98,25 @@ def next_change(keys: Sequence[KeyRecord], policy: Policy) -> datetime | None:
 
 
 def carried_out(
-    keys: Iterable[KeyRecord], actions: Actions, now: datetime, policy: Policy
+    keys: Iterable[KeyRecord], actions: Actions, now: datetime, policy: Policy, *, awaited: bool = False
 ) -> Iterator[tuple[KeyRecord, KeyRecord]]:
-    """Give each key that changes, before and after, in the order in which they have to be written."""
+    """Give each key that changes, before and after, in the order in which they have to be written.
+
+    `awaited`: whether somebody is to confirm that they have seen a key that is published now.
+    """
     for key in sorted(keys, key=lambda item: item.kid == actions.activate):
-        after = _after(key, actions, now, policy)
+        after = _after(key, actions, now, policy, awaited=awaited)
         if after != key:
             yield key, after
 
 
-def _after(key: KeyRecord, actions: Actions, now: datetime, policy: Policy) -> KeyRecord:
+def _after(key: KeyRecord, actions: Actions, now: datetime, policy: Policy, *, awaited: bool) -> KeyRecord:
     if key.kid in actions.lengthen:
         key = replace(key, longest_token=policy.longest_token)
     if key.kid in actions.destroy:
         return gone(key, now)
     if key.kid == actions.publish:
-        return replace(key, published_at=now)
+        return replace(key, published_at=now, confirmation_awaited=awaited)
     if key.kid == actions.retire:
         last = now + policy.stale_after + key.longest_token
         return replace(key, state=KeyState.RETIRING, retired_at=now, last_token_expires_at=last)
@@ -133,6 +138,16 @@ def needed_until(key: KeyRecord, policy: Policy) -> datetime:
     if last is None:  # nobody knows: then as if it had signed the longest token until now
         last = (key.retired_at or key.created_at) + policy.stale_after + key.longest_token
     return last + policy.cache_time
+
+
+def _ready_from(upcoming: KeyRecord, policy: Policy) -> datetime:
+    """Give from when on an upcoming key may sign: published for long enough, and confirmed or waited for to the limit.
+
+    A confirmation makes nothing earlier.
+    """
+    published = upcoming.published_at or upcoming.created_at
+    is_waiting = upcoming.confirmation_awaited and upcoming.confirmed_at is None
+    return published + (max(policy.publish_ahead, policy.confirm_limit) if is_waiting else policy.publish_ahead)
 
 
 def _prepare_from(active: KeyRecord, policy: Policy) -> datetime | None:

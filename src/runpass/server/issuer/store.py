@@ -22,6 +22,7 @@ _MOMENTS: Final = (
     "gone_at",
     "last_token_expires_at",
     "rotation_wanted_at",
+    "confirmed_at",
 )
 
 
@@ -55,12 +56,12 @@ def insert_key(tx: Transaction, cipher: Cipher, key: SigningKey) -> None:
 
 
 def change_key(tx: Transaction, after: KeyRecord, change: int) -> None:
-    """Write what has become of a key. One that is gone loses its private half.
+    """Write what has become of a key. One that is gone, or compromised and destroyed, loses its private half.
 
     It was read in the same transaction, after `next_change` had given `change`: nobody else can have touched it.
     """
     values = _values(after) | {"change_seq": change}
-    if after.state is KeyState.GONE:
+    if after.state is KeyState.GONE or after.gone_at is not None:
         values["private_key_sealed"] = None
     tx.execute(update(signing_keys).where(signing_keys.c.kid == after.kid).values(**values))
 
@@ -126,6 +127,7 @@ def _values(key: KeyRecord) -> dict[str, Any]:
         "algorithm": key.algorithm,
         "state": key.state.value,
         "public_jwk": key.public_jwk,
+        "confirmation_awaited": key.confirmation_awaited,
         "longest_token_seconds": int(key.longest_token.total_seconds()),
         **{name: getattr(key, name) for name in _MOMENTS},
     }
@@ -139,5 +141,6 @@ def _record(row: Row[Any]) -> KeyRecord:
         state=KeyState(row.state),
         public_jwk=row.public_jwk,
         longest_token=timedelta(seconds=row.longest_token_seconds),
+        confirmation_awaited=row.confirmation_awaited,
         **{name: getattr(row, name) for name in _MOMENTS},
     )

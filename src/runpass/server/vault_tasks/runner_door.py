@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from runpass.errors import StaleLease
 from runpass.ids import VaultLoginId, VaultTaskId
+from runpass.protocol.key_checks import KEY_CHECKS_PARAMETER, KeyCheckReport
 from runpass.protocol.sweeps import SWEEPS_PARAMETER, SweepReport
 from runpass.protocol.vault_tasks import TASK_SECRET_HEADER, TestReport
 from runpass.protocol.version import PREFIX
@@ -19,6 +20,7 @@ from runpass.secret import Secret
 from runpass.server.deployments.runner_door import RunnerDoor, Waiting
 from runpass.server.runners.model import Runner
 from runpass.server.vault_tasks.connection_tests import TestRules, finish_test, take_test
+from runpass.server.vault_tasks.key_checks import finish_key_check, take_key_check
 from runpass.server.vault_tasks.sweeps import finish_sweep, take_sweep
 
 TASKS: Final = f"{PREFIX}/vault-tasks"
@@ -38,12 +40,16 @@ class TaskDoor:
             Route(TASKS, self.take, methods=["POST"]),
             Route(f"{TASKS}/{{task_id}}/finish", self.finish, methods=["POST"]),
             Route(f"{TASKS}/{{task_id}}/swept", self.swept, methods=["POST"]),
+            Route(f"{TASKS}/{{task_id}}/checked", self.checked, methods=["POST"]),
         ]
 
     async def take(self, request: Request) -> Response:
         """Give the next task, waiting for one up to `wait` seconds; 204 when there is none."""
         sweeps = request.query_params.get(SWEEPS_PARAMETER) == "true"
-        return await self._door.wait_for(request, self._waiting, lambda runner: self._next(runner, sweeps=sweeps))
+        checks = request.query_params.get(KEY_CHECKS_PARAMETER) == "true"
+        return await self._door.wait_for(
+            request, self._waiting, lambda runner: self._next(runner, sweeps=sweeps, checks=checks)
+        )
 
     async def finish(self, request: Request) -> Response:
         """Take what a runner found."""
@@ -61,10 +67,18 @@ class TaskDoor:
         await run_in_threadpool(finish_sweep, self._rules, runner, VaultLoginId(task_id), secret, report)
         return Response(status_code=204)
 
-    def _next(self, runner: Runner, *, sweeps: bool) -> BaseModel | None:
-        """Give the next task: tokens that are left behind come before tests that somebody waits for."""
-        found = take_sweep(self._rules, runner) if sweeps else None
-        return found or take_test(self._rules, runner)
+    async def checked(self, request: Request) -> Response:
+        """Take what a Vault answered to a token that nobody signed."""
+        runner = await self._door.runner(request)
+        report = decode(KeyCheckReport, await request.body())
+        task_id, secret = _named(request)
+        await run_in_threadpool(finish_key_check, self._rules, runner, VaultTaskId(task_id), secret, report)
+        return Response(status_code=204)
+
+    def _next(self, runner: Runner, *, sweeps: bool, checks: bool) -> BaseModel | None:
+        """Give the next task: tokens that are left behind come first, then tests that somebody waits for."""
+        found = (take_sweep(self._rules, runner) if sweeps else None) or take_test(self._rules, runner)
+        return found or (take_key_check(self._rules, runner) if checks else None)
 
 
 def _named(request: Request) -> tuple[UUID, Secret]:

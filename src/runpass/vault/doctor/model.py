@@ -116,6 +116,8 @@ class Expected:
 
     issuer: str
     jwks_url: str
+    own_jwks_url: str | None = None
+    """Where the same keys stand for this Vault alone; it may fetch either."""
     audience: str
     claims: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Claims whose values are known; several where several runs differ (`projectId`)."""

