@@ -21,6 +21,7 @@ from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
 from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments import subject_preview_api as subject_preview
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
@@ -59,6 +60,7 @@ from runpass.server.vault_tasks.runner_door import TaskDoor
 
 ROOMS = (
     organizations,
+    subject_preview,
     api_keys,
     projects,
     projects_ending,
