@@ -32,7 +32,7 @@ SubjectTemplate = Annotated[
     Field(
         min_length=1,
         max_length=len(SubjectClaim),
-        description="Which ids `sub` consists of; organizationId comes first. Null: the organization's id alone.",
+        description="Which ids `sub` consists of; organizationId comes first. Null: the organization's own subject.",
     ),
     AfterValidator(_checked),
 ]
