@@ -101,8 +101,8 @@ def _claims() -> str:
 
     intro = (
         "What stands in a workload identity token. All claims are strings, except the times and the session tags. A"
-        " claim whose fact is unknown is left out. Published claims are never renamed and never change meaning. Those marked"
-        " *ours* are not in env0's tokens."
+        " claim whose fact is unknown is left out. Published claims are never renamed and never change meaning. Those"
+        " marked *ours* are not in env0's tokens."
     )
     rows = [(f"`{claim}`", "ours" if ours else "", meaning) for claim, meaning, ours in documented()]
     optional = [(f"`{claim}`", f"`{policy}`", meaning) for claim, policy, meaning in documented_optional()]
