@@ -52,7 +52,25 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask(
             "POST /api/organizations/{organization_id}/policies",
             {"organization_id": ids["organization"]},
-            body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False, "requiresApproval": False},
+            body={
+                "maxTtl": "1-h",
+                "enableOidc": True,
+                "allowClearTextVault": False,
+                "requiresApproval": False,
+                "identityAwsTags": True,
+                "identityPrefixedClaims": True,
+            },
+        ),
+        Ask(
+            "POST /api/organizations/{organization_id}/subject-preview",
+            {"organization_id": ids["organization"]},
+            body={
+                "environmentId": ids["environment"],
+                "credentialId": ids["assigned"],
+                "identitySubject": ["organizationId", "projectId"],
+                "newProjectName": "another",
+                "roles": [{"name": "deploy", "role": "{}"}],
+            },
         ),
         Ask("GET /api/api-keys", query=organization),
         Ask("GET /api/api-keys/oidc-sub", query=organization),

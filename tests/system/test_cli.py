@@ -47,6 +47,47 @@ def test_the_organization_is_shown_and_its_policies_change_one_by_one(run, liste
     assert "which policy" in run("organization", "policy", code=exits.USAGE).stderr
 
 
+def test_what_tokens_say_is_decided_and_sub_is_previewed(run, listed, admin, environment, tmp_path):
+    project = next(item["id"] for item in listed("project", "list") if item["name"] == environment["project"])
+    organization, name = admin.organization_id, environment["environment"]
+    by_name, old, not_json = (tmp_path / f"{name}.json" for name in ("by-name", "old", "broken"))
+    common = {
+        "user_claim": "sub",
+        "bound_audiences": [listed("organization", "subject", "preview", "--environment", name)["claims"]["aud"]],
+    }
+    by_name.write_text(json.dumps(common | {"bound_claims": {"environmentName": name}}))
+    old.write_text(json.dumps({"request_id": "x", "data": common | {"bound_subject": organization}}))
+    not_json.write_text("{")
+    preview = ("organization", "subject", "preview", "--environment", name, "--project", environment["project"])
+    roles = ("--role", str(by_name), "--role", str(old))
+    template = ("--template", "organizationId,projectId")
+
+    same = run(*preview, *roles).stdout
+    assert f"sub now       {organization}\nsub proposed  {organization}\n" in same
+    assert re.search(r"by-name +admits +admits +admits +refuses +admits", same)
+    changed = run(*preview, *template, *roles, code=exits.FOUND).stdout
+    assert f"sub proposed  {organization}:projectId:{project}\n" in changed
+    assert re.search(r"old +admits +refuses +refuses +refuses +refuses", changed)
+    assert f'old, proposed: subject: expected "{organization}", received "{organization}:projectId:' in changed
+    assert "by-name, proposed: another entity at the Vault" in changed
+    kept = listed(*preview, *template, "--role", str(by_name), "--new-environment-name", name)
+    assert kept["roles"][0]["afterRename"]["environment"]["admits"] is True
+
+    wanted = ("--subject", "organizationId, projectId", "--prefixed-claims", "--aws-tags", "--aws-transitive-tag")
+    decided = listed("organization", "policy", *wanted, "projectId")
+    assert decided["identitySubject"] == ["organizationId", "projectId"]
+    assert (decided["identityPrefixedClaims"], decided["identityAwsTags"]) == (True, True)
+    assert decided["identityAwsTransitiveTags"] == ["projectId"]
+    assert "organizationId, projectId" in run("organization", "show").stdout
+    assert listed(*preview)["now"]["sub"] == f"{organization}:projectId:{project}"
+    taken_back = ("--subject", "none", "--no-prefixed-claims", "--no-aws-tags", "--aws-transitive-tag", "none")
+    assert listed("organization", "policy", *taken_back)["identitySubject"] is None
+    assert "must begin" in run("organization", "policy", "--subject", "projectId", code=exits.USAGE).stderr
+    assert "line 1" in run(*preview, "--role", str(not_json), code=exits.USAGE).stderr
+    not_json.write_text("null")
+    assert "holds no role" in run(*preview, "--role", str(not_json), code=exits.USAGE).stderr
+
+
 def test_projects_are_made_below_one_another_listed_and_deleted(run, made, listed, named):
     parent, child = named("parent"), named("child")
     parent_id = made("project", "create", "--name", parent)

@@ -39,7 +39,7 @@ MEANINGS: Final[tuple[tuple[int, str], ...]] = (
     (0, "Done. For a command that waits for a deployment: its status is `SUCCESS`."),
     (
         OTHER,
-        "Something was found (`vault lint`, `doctor`, `drift`, `tokens`), or anything else failed (see `--debug`).",
+        "Something was found (`vault lint`, `doctor`, `drift`, `tokens`, `preview`), or anything else failed.",
     ),
     (
         USAGE,

@@ -4,15 +4,20 @@ from typing import Annotated
 
 import typer
 
+from runpass.cli import subject
 from runpass.cli.connecting import Answer, connected
 from runpass.cli.options import AsJson
 from runpass.cli.output import print_json, print_pairs
 from runpass.errors import InvalidInput
 
 app = typer.Typer(help="Show the organization and change its policies.")
-_NONE = "none"
+app.add_typer(subject.app, name="subject")
+_NONE = subject.NONE
 _MAX_TTL = "How long environments may live at most: 12-h, 3-d, 1-w, 1-M; none for no limit."
 _AUDIENCES = "An audience that jobs may ask identity tokens for, or its beginning and *; once for each. none: any."
+_PREFIXED = "Give tokens env0's claims a second time, as https://env0.com/<name>."
+_TAGS = "Give tokens AWS session tags."
+_TRANSITIVE = "A session tag that AWS hands on when roles are chained; once for each. none: none."
 _DEFAULT_TTL = "How long an environment lives whose request says nothing; none for no limit."
 
 
@@ -46,6 +51,12 @@ def policy(  # noqa: PLR0913 -- one option for each policy
     max_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_MAX_TTL)] = None,
     default_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_DEFAULT_TTL)] = None,
     allow_audience: Annotated[list[str] | None, typer.Option(metavar="AUDIENCE", help=_AUDIENCES)] = None,
+    identity_subject: Annotated[str | None, typer.Option("--subject", metavar="CLAIMS", help=subject.TEMPLATE)] = None,
+    prefixed_claims: Annotated[
+        bool | None, typer.Option("--prefixed-claims/--no-prefixed-claims", help=_PREFIXED)
+    ] = None,
+    aws_tags: Annotated[bool | None, typer.Option("--aws-tags/--no-aws-tags", help=_TAGS)] = None,
+    aws_transitive_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help=_TRANSITIVE)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Change policies; what is left out stays as it is."""
@@ -55,8 +66,13 @@ def policy(  # noqa: PLR0913 -- one option for each policy
         "requiresApproval": requires_approval,
         "maxTtl": max_ttl,
         "defaultTtl": default_ttl,
+        "identityPrefixedClaims": prefixed_claims,
+        "identityAwsTags": aws_tags,
     }
     wanted["allowedIdentityAudiences"] = _NONE if allow_audience == [_NONE] else allow_audience
+    wanted["identityAwsTransitiveTags"] = _NONE if aws_transitive_tag == [_NONE] else aws_transitive_tag
+    if identity_subject is not None:
+        wanted["identitySubject"] = subject.template_of(identity_subject) or _NONE
     body = {name: None if value == _NONE else value for name, value in wanted.items() if value is not None}
     if not body:
         raise InvalidInput("say which policy to change", hint="runpass organization policy --help")
@@ -67,6 +83,11 @@ def policy(  # noqa: PLR0913 -- one option for each policy
 def _audiences(answer: Answer) -> str:
     allowed = answer["allowedIdentityAudiences"]
     return "any" if allowed is None else ", ".join(allowed) or "the shared one alone"
+
+
+def _subject(answer: Answer) -> str:
+    template = answer["identitySubject"]
+    return "the organization's own" if template is None else ", ".join(template)
 
 
 def _print(answer: Answer, *, as_json: bool) -> None:
@@ -84,6 +105,10 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             "Longest life of an environment (maxTtl)": answer["maxTtl"],
             "Life of an environment if nothing is said (defaultTtl)": answer["defaultTtl"],
             "Audiences of identity tokens (allowedIdentityAudiences)": _audiences(answer),
+            "sub of identity tokens (identitySubject)": _subject(answer),
+            "Claims under https://env0.com/ (identityPrefixedClaims)": answer["identityPrefixedClaims"],
+            "AWS session tags (identityAwsTags)": answer["identityAwsTags"],
+            "Tags that AWS hands on (identityAwsTransitiveTags)": answer["identityAwsTransitiveTags"] or "none",
             "Created": answer["createdAt"],
         }
     )

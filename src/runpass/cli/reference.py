@@ -96,15 +96,31 @@ def _default(info: FieldInfo) -> str:
 
 
 def _claims() -> str:
-    from runpass.server.issuer.claims import documented
+    from runpass.server.issuer.claims import documented, documented_optional
+    from runpass.server.issuer.subjects import SubjectClaim
 
     intro = (
-        "What stands in a workload identity token. All claims are strings, except the times. A claim whose fact is"
-        " unknown is left out. Published claims are never renamed and never change meaning. Those marked *ours* are not"
-        " in env0's tokens."
+        "What stands in a workload identity token. All claims are strings, except the times and the session tags. A"
+        " claim whose fact is unknown is left out. Published claims are never renamed and never change meaning. Those"
+        " marked *ours* are not in env0's tokens."
     )
     rows = [(f"`{claim}`", "ours" if ours else "", meaning) for claim, meaning, ours in documented()]
-    return _joined([_head("Claims", intro), _table(("Claim", "", "Meaning"), rows)])
+    optional = [(f"`{claim}`", f"`{policy}`", meaning) for claim, policy, meaning in documented_optional()]
+    names = ", ".join(f"`{name}`" for name in SubjectClaim)
+    asked_for = (
+        "Off unless a policy of the organization says otherwise. `claims_supported` lists both tables: the claims that"
+        " any organization can have in tokens of this issuer, and no others."
+    )
+    template = (
+        f"The policy `identitySubject` is a list of {names}. `organizationId` comes first. The subject is the"
+        " organization's id, then `:<claim>:<value>` for each of the others. A claim that a token does not have is left"
+        " out, name and all. Values are percent-encoded but for letters, digits, `-`, `.`, `_` and `~`. See [identity"
+        " tokens](../explanation/identity-tokens.md#sub-from-a-template)."
+    )
+    parts = [_head("Claims", intro), _table(("Claim", "", "Meaning"), rows)]
+    parts += ["## Claims that an organization asks for", asked_for]
+    parts += [_table(("Claim", "Policy", "Meaning"), optional), "## Templates of `sub`", template]
+    return _joined(parts)
 
 
 def _permissions() -> str:

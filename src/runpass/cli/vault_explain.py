@@ -42,9 +42,9 @@ def explain(  # noqa: PLR0913 -- one parameter for each option
 
     case = LoginCase(
         role_name=role_name,
-        role=_object(role, "--role"),
-        config=_object(config, "--config"),
-        jwks=_object(jwks, "--jwks"),
+        role=read_object(role, "--role"),
+        config=read_object(config, "--config"),
+        jwks=read_object(jwks, "--jwks"),
         jwks_text="" if str(jwks) == "-" else _text(jwks, "--jwks"),
         token=Secret(_text(token, "--token").strip("\r\n")),
         at=SYSTEM_CLOCK.now().timestamp() if at is None else at,
@@ -76,7 +76,8 @@ def _text(file: Path, option: str) -> str:
     return content.decode("utf-8", errors="replace")
 
 
-def _object(file: Path, option: str) -> Mapping[str, Any] | None:
+def read_object(file: Path, option: str) -> Mapping[str, Any] | None:
+    """Give the object, or null, that a file holds as JSON: the data of a read, or the read's whole answer."""
     try:
         found = json.loads(_text(file, option))
     except json.JSONDecodeError as error:

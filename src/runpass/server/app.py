@@ -24,6 +24,7 @@ from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
 from runpass.server.deployments import store as deployment_store
+from runpass.server.deployments import subject_preview_api as subject_preview
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
@@ -71,6 +72,7 @@ from runpass.server.web.places import CONSOLE, to_home
 
 ROOMS = (
     organizations,
+    subject_preview,
     api_keys,
     projects,
     projects_ending,

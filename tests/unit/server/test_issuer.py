@@ -5,7 +5,9 @@ import hashlib
 import json
 from dataclasses import fields, replace
 from datetime import timedelta
+from itertools import product
 from typing import Any
+from uuid import uuid4
 
 import jwt
 import pytest
@@ -17,7 +19,14 @@ from runpass.errors import Unavailable
 from runpass.secret import PLACEHOLDER
 from runpass.server.issuer.algorithms import public_jwk
 from runpass.server.issuer.api import IssuerDocuments
-from runpass.server.issuer.claims import MAX_CLAIM, STANDARD_CLAIMS, WorkloadClaims, documented, supported
+from runpass.server.issuer.claims import (
+    MAX_CLAIM,
+    STANDARD_CLAIMS,
+    OptionalClaims,
+    WorkloadClaims,
+    documented,
+    supported,
+)
 from runpass.server.issuer.discovery import jwks_document, provider_metadata
 from runpass.server.issuer.keys import SigningKey, new_key
 from runpass.server.issuer.minting import Minted, Minter
@@ -25,7 +34,7 @@ from runpass.server.issuer.ring import KeyRing
 
 ISSUER = "https://id.example.com/"
 AUDIENCE = "https://id.example.com"
-OPTIONAL = {"deployer_email", "env0_tag", "repository", "revision", "commit", "credential_id"}
+OPTIONAL = {"env0_tag", "repository", "revision", "commit", "credential_id"}
 FACTS = {item.name: f"the {item.name} é" for item in fields(WorkloadClaims) if item.name != "api_key_type"}
 
 
@@ -109,8 +118,8 @@ def test_every_other_claim_is_a_string(ring: KeyRing, clock: MovingClock):
 @pytest.mark.parametrize("unknown", [None, ""])
 def test_a_claim_whose_fact_is_unknown_is_left_out(ring: KeyRing, clock: MovingClock, unknown: str | None):
     _, payload = parts(mint(ring, clock, **dict.fromkeys(OPTIONAL, unknown)))
-    missing = {"deployerEmail", "env0Tag", "repository", "revision", "commit", "credentialId"}
-    assert set(supported()) - set(payload) == missing
+    missing = {"env0Tag", "repository", "revision", "commit", "credentialId"}
+    assert {name for name, *_ in documented()} - set(payload) == missing
 
 
 def test_a_claim_that_is_too_long_stops_the_mint_and_is_named_without_its_value(ring: KeyRing, clock: MovingClock):
@@ -173,11 +182,18 @@ def test_the_metadata_names_no_endpoint_that_is_not_there(ring: KeyRing):
     assert not [name for name in metadata if name.endswith("_endpoint")]
 
 
-def test_the_metadata_lists_every_claim_that_a_token_can_have(ring: KeyRing, clock: MovingClock):
-    metadata = json.loads(provider_metadata(ISSUER, "x", ring).body)
-    _, payload = parts(mint(ring, clock))
-    assert set(metadata["claims_supported"]) == set(payload)
-    assert len(metadata["claims_supported"]) == len(payload)
+def test_the_metadata_lists_exactly_the_claims_that_tokens_have(ring: KeyRing, clock: MovingClock):
+    listed = json.loads(provider_metadata(ISSUER, "x", ring).body)["claims_supported"]
+    minter, facts = Minter(ring, ISSUER, clock), WorkloadClaims(**FACTS)
+    seen = set(parts(minter.mint_sweeper(uuid4()))[1])
+    for prefixed, tags in product((False, True), repeat=2):
+        wanted = OptionalClaims(env0_prefixed=prefixed, aws_tags=tags, aws_transitive_tags=("projectId",))
+        minted = minter.mint(facts, subject="s", audience="a", lifetime=timedelta(minutes=5), optional=wanted)
+        expired = minter.mint_expired(facts, subject="s", audience="a", optional=wanted)
+        assert set(parts(minted)[1]) == set(parts(expired)[1])
+        seen |= set(parts(minted)[1])
+    assert set(listed) == seen == set(supported())
+    assert len(listed) == len(seen)
 
 
 def test_every_claim_is_documented_with_a_meaning():

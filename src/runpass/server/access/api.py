@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 from pydantic import BeforeValidator, Field, field_validator
 
+from runpass.errors import Conflict
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId
 from runpass.server.access import store
 from runpass.server.access.api_keys import KeyRequest, create_api_key, delete_api_key
@@ -121,11 +122,20 @@ def list_all(organization_id: OrganizationIdQuery, caller: Caller, db: Db) -> li
 
 @router.get("/oidc-sub", response_class=PlainTextResponse)
 def oidc_sub(organization_id: OrganizationIdQuery, caller: Caller, db: Db) -> str:
-    """Give the `sub` of every token of an organization: the bare text, without JSON's quotes."""
+    """Give the `sub` of every token of an organization: the bare text, without JSON's quotes.
+
+    Refused where the policy `identitySubject` makes several of them.
+    """
     organization = OrganizationId(organization_id)
     caller.require_organization(organization, Permission.VIEW_ORGANIZATION)
     with db.read() as tx:
-        return store.oidc_sub(tx, organization)
+        found = store.oidc_sub(tx, organization)
+    if found is None:
+        raise Conflict(
+            "the tokens of this organization have more than one sub (policy identitySubject)",
+            hint="runpass organization subject preview",
+        )
+    return found
 
 
 @router.delete("/{key_id}", status_code=204)

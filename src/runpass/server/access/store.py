@@ -97,10 +97,14 @@ def existing_projects(
     return {ProjectId(item) for item in tx.execute(query).scalars()}
 
 
-def oidc_sub(tx: Transaction, organization_id: OrganizationId) -> str:
-    """Give the `sub` of every token of an organization."""
-    query = select(organizations.c.oidc_sub).where(organizations.c.id == organization_id)
-    return str(tx.execute(query).scalar_one())
+def oidc_sub(tx: Transaction, organization_id: OrganizationId) -> str | None:
+    """Give the `sub` of every token of an organization; None where its template makes several of them."""
+    query = select(organizations.c.oidc_sub, organizations.c.policies).where(organizations.c.id == organization_id)
+    row = tx.execute(query).one()
+    template = row.policies.get("identity_subject")
+    if template is None:
+        return str(row.oidc_sub)
+    return str(organization_id) if len(template) == 1 else None
 
 
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> bool:

@@ -105,4 +105,4 @@ def _at_planned_commit(tx: Transaction, deployment: Deployment, inputs: Inputs) 
     # SECURITY: the repository of the sealed inputs, not that of the column beside them, which is for answers.
     pinned = checkout_of(inputs.run.repository or "", commit)
     commands = tuple(pinned if command.step == CHECKOUT_STEP else command for command in inputs.commands)
-    return inputs.model_copy(update={"commands": commands})
+    return inputs.model_copy(update={"commands": commands, "commit": commit})

@@ -40,6 +40,7 @@ from runpass.server.deployments.vault_logins import intend
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
+from runpass.server.tenancy.identities import optional_claims_of, subject_of
 from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization
 
@@ -132,9 +133,10 @@ class Passport:
         if run.lease.tokens_minted >= MAX_TOKENS:
             raise Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
         claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
+        optional = optional_claims_of(run.organization.policies)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
-        subject = run.organization.oidc_sub
-        minted = self._minter.mint(claims, subject=subject, audience=wanted.audience, lifetime=lifetime)
+        subject, audience = subject_of(run.organization, claims), wanted.audience
+        minted = self._minter.mint(claims, subject=subject, audience=audience, lifetime=lifetime, optional=optional)
         with self._rules.database.write() as tx:
             if not lease_store.count_mint(tx, run.lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")
@@ -213,11 +215,11 @@ def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id:
         workspace_name=run.workspace_name,
         deployment_log_id=str(run.deployment_id),
         deployment_type=run.deployment_type,
-        deployer_email=run.deployer_email,
         env0_tag=inputs.env0_tag,
         phase=phase.value,
         repository=run.repository,
         revision=run.revision,
+        commit=inputs.commit,
         runner_id=str(runner.id),
         runner_pool=runner.pool,
         runner_isolation=runner.isolation.value,

@@ -51,6 +51,8 @@ class Inputs(Record):
     """What follows the plan: of an apply, a destroy or a task."""
     variables: tuple[Variable, ...] = ()
     env0_tag: str | None = None
+    commit: str | None = None
+    """The commit that was planned, once the plan is approved: the commands bring no other."""
     refusal: str | None = None
     """Why no runner can run this, if that was known when it was queued."""
 

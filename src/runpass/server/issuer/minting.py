@@ -11,7 +11,7 @@ from runpass.clock import Clock, unix_seconds
 from runpass.protocol import sweeper
 from runpass.secret import Secret
 from runpass.server.issuer.algorithms import base64url
-from runpass.server.issuer.claims import WorkloadClaims
+from runpass.server.issuer.claims import NONE, OptionalClaims, WorkloadClaims, claims_of
 from runpass.server.issuer.ring import RingSource
 
 PROBE_API_KEY_TYPE: Final = "key-probe"
@@ -37,21 +37,31 @@ class Minter:
         self._issuer_url = issuer_url
         self._clock = clock
 
-    def mint(self, claims: WorkloadClaims, *, subject: str, audience: str, lifetime: timedelta) -> Minted:
+    def mint(
+        self,
+        claims: WorkloadClaims,
+        *,
+        subject: str,
+        audience: str,
+        lifetime: timedelta,
+        optional: OptionalClaims = NONE,
+    ) -> Minted:
         """Give a token (RFC 7519; header `typ: JWT`) with exactly one audience, as a string.
 
         `iat`, `nbf` and `exp` are all present: a relying party that finds one missing makes its own up.
         """
         issued = self._clock.now().replace(microsecond=0)
-        return self._sign(claims.as_mapping(), subject, audience, (issued, issued + lifetime))
+        return self._sign(claims_of(claims, optional), subject, audience, (issued, issued + lifetime))
 
-    def mint_expired(self, claims: WorkloadClaims, *, subject: str, audience: str) -> Minted:
+    def mint_expired(
+        self, claims: WorkloadClaims, *, subject: str, audience: str, optional: OptionalClaims = NONE
+    ) -> Minted:
         """Give a token that was valid for a second in 1970 and is right in everything else: a probe.
 
         A Vault that answers "token is expired" has so accepted signature, algorithm, issuer, subject and audience.
         The times cannot be later: `clock_skew_leeway` of a role may be hours.
         """
-        return self._sign(claims.as_mapping(), subject, audience, EXPIRED)
+        return self._sign(claims_of(claims, optional), subject, audience, EXPIRED)
 
     def mint_probe(self, *, subject: str, audience: str) -> Minted:
         """Give a token that was valid for a second in 1970, with nothing of a run in it.
@@ -73,7 +83,9 @@ class Minter:
         subject, audience = sweeper.subject(organization_id), sweeper.audience(organization_id)
         return self._sign(claims, subject, audience, (issued, issued + sweeper.TOKEN_LIFETIME))
 
-    def _sign(self, claims: Mapping[str, str], subject: str, audience: str, valid: tuple[datetime, datetime]) -> Minted:
+    def _sign(
+        self, claims: Mapping[str, object], subject: str, audience: str, valid: tuple[datetime, datetime]
+    ) -> Minted:
         key = self.ring.signing
         issued, expires = valid[0], min(valid[1], valid[0] + key.longest_token)  # what the key is kept for
         jti = str(uuid4())

@@ -18,7 +18,10 @@ from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Flag, Moment
+from runpass.server.issuer.subjects import SubjectClaim
 from runpass.server.tenancy import store
+from runpass.server.tenancy.identities import NAMES as IDENTITY_POLICIES
+from runpass.server.tenancy.identities import IdentityPolicies
 from runpass.server.tenancy.lifetimes import Lifetime
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, Organization
@@ -43,6 +46,10 @@ class OrganizationAnswer(ApiModel):
     default_ttl: str | None = None
     requires_approval: bool = False
     allowed_identity_audiences: list[str] | None = None
+    identity_subject: list[SubjectClaim] | None = None
+    identity_prefixed_claims: bool = False
+    identity_aws_tags: bool = False
+    identity_aws_transitive_tags: list[str] | None = None
     enable_oidc: bool
     allow_clear_text_vault: bool
     is_self_hosted_k8s: bool = False
@@ -71,7 +78,7 @@ Audiences = Annotated[
 ]
 
 
-class ChangePolicies(ApiModel):
+class ChangePolicies(IdentityPolicies):
     """Request: policies of an organization; what is left out stays as it is, and null takes a limit away."""
 
     max_ttl: Lifetime = None
@@ -86,7 +93,14 @@ class ChangePolicies(ApiModel):
     allow_mergeable_bypass_for_pr_apply: Flag | None = None
 
 
-_TOLD = {*OWN_COLUMNS, "requires_approval", "allowed_identity_audiences", "max_ttl", "default_ttl"}
+_TOLD = {
+    *OWN_COLUMNS,
+    *IDENTITY_POLICIES,
+    "requires_approval",
+    "allowed_identity_audiences",
+    "max_ttl",
+    "default_ttl",
+}
 """What the audit trail tells of a change, with its new value."""
 
 
@@ -122,10 +136,14 @@ def change_policies(  # noqa: PLR0913 -- one parameter for each part of the requ
 
 
 def _event(organization: Organization, caller: Actor, wanted: Mapping[str, Any], at: datetime) -> AuditEvent:
-    detail = {name: str(value).lower() for name, value in wanted.items() if name in _TOLD}
+    detail = {name: _told(value) for name, value in wanted.items() if name in _TOLD}
     subject = str(organization.id)
     action = "organization.policies_changed"
     return AuditEvent(at, caller.audit_name, action, "organization", subject, organization.id, detail)
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value).lower()
 
 
 def _answer(tx: Transaction, organization: Organization, role: str) -> OrganizationAnswer:

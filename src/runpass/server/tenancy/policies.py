@@ -15,7 +15,9 @@ from runpass.server.tenancy.model import Organization, Project
 
 OWN_COLUMNS = frozenset({"enable_oidc", "allow_clear_text_vault"})
 """Policies of an organization that stand beside the others, in columns of their own."""
-_CLEARABLE = frozenset({"max_ttl", "default_ttl", "allowed_identity_audiences"})
+_CLEARABLE = frozenset(
+    {"max_ttl", "default_ttl", "allowed_identity_audiences", "identity_subject", "identity_aws_transitive_tags"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, hold_runner
+from runpass.server.tenancy.identities import optional_claims_of, subject_of
 from runpass.server.tenancy.model import Organization, Project
 from runpass.server.tenancy.store import get_organization, get_project
 from runpass.server.vault_tasks import store
@@ -190,10 +191,11 @@ def _tokens(  # noqa: PLR0917 -- what the claims are made of
         credential_id=str(credential.id),
     )
     audience = credential.value.audience(rules.audience, credential.id)
-    minter, subject = rules.minter, organization.oidc_sub
+    minter, subject = rules.minter, subject_of(organization, claims)
+    optional = optional_claims_of(organization.policies)
     return (
-        minter.mint_expired(claims, subject=subject, audience=audience),
-        minter.mint(claims, subject=subject, audience=audience, lifetime=TOKEN_LIFETIME),
+        minter.mint_expired(claims, subject=subject, audience=audience, optional=optional),
+        minter.mint(claims, subject=subject, audience=audience, lifetime=TOKEN_LIFETIME, optional=optional),
     )
 
 

@@ -128,6 +128,13 @@ def checks(case: LoginCase, opened: Opened) -> Iterator[Check]:
         error="invalid issuer (iss) claim",
         fix=write_config(case, bound_issuer=found.issuer),
     )
+    yield from subject_and_audience(case, found)
+    yield from _times(role, found, case.at)
+
+
+def subject_and_audience(case: LoginCase, found: Registered) -> Iterator[Check]:
+    """Give the two checks of registered claims that are the role's."""
+    role = Parameters(case.role or {})
     yield _same(
         "subject",
         role.text("bound_subject"),
@@ -136,7 +143,6 @@ def checks(case: LoginCase, opened: Opened) -> Iterator[Check]:
         fix=write_role(case, bound_subject=found.subject),
     )
     yield _audience(case, role, found)
-    yield from _times(role, found, case.at)
 
 
 def _folding(claims: Mapping[str, Any]) -> Check:

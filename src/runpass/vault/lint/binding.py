@@ -5,7 +5,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from runpass.vault.errors import visible
-from runpass.vault.lint.claims import IDS, KNOWN, NAMES, NUMBERS, ORGANIZATION, UUIDS
+from runpass.vault.lint.claims import (
+    IDS,
+    KNOWN,
+    NAMES,
+    NUMBERS,
+    ORGANIZATION,
+    UUIDS,
+    subject_parts,
+    within_organization,
+)
 from runpass.vault.lint.model import Severity
 from runpass.vault.lint.rule import RoleRule, Seen, when
 from runpass.vault.lint.view import Role
@@ -16,8 +25,12 @@ _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 def _star_of_ids(role: Role) -> Iterator[Seen]:
     for claim, key, pattern in role.patterns():
-        if claim in IDS:
+        if claim in IDS and not _within(claim, pattern):
             yield Seen(f"bound_claims.{key}", pattern)
+
+
+def _within(claim: str, pattern: str) -> bool:
+    return claim == "sub" and within_organization(pattern)
 
 
 def _star_of_names(role: Role) -> Iterator[Seen]:
@@ -28,7 +41,7 @@ def _star_of_names(role: Role) -> Iterator[Seen]:
 
 def _stars_elsewhere(role: Role) -> Iterator[Seen]:
     for claim, key, pattern in role.patterns():
-        if claim not in IDS and claim not in NAMES:
+        if _within(claim, pattern) or (claim not in IDS and claim not in NAMES):
             yield Seen(f"bound_claims.{key}", pattern)
 
 
@@ -80,6 +93,8 @@ def _not_an_id(role: Role) -> Iterator[Seen]:
 
 def _subject(role: Role) -> Iterator[Seen]:
     subject = role.text("bound_subject")
+    if subject_parts(subject):
+        return iter(())  # the organization has a template for it: it is meant
     same_as = {value for name in ORGANIZATION for value in role.bound.get(name, ())}
     return when(subject and subject not in same_as and not role.is_sweeper, "bound_subject", subject)
 

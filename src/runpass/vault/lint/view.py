@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from runpass.vault.errors import visible
-from runpass.vault.lint.claims import SWEEPER, claim_of
+from runpass.vault.lint.claims import SWEEPER, claim_of, subject_parts
 from runpass.vault.lint.model import MountFacts
 from runpass.vault.lint.policy_text import PathRule, path_rules
 
@@ -118,10 +118,18 @@ class Role(Parameters):
 
     @property
     def bound(self) -> Mapping[str, tuple[Any, ...]]:
-        """Give the bound claims by the claim they mean, each with the values it may have."""
+        """Give the bound claims by the claim they mean, each with the values it may have.
+
+        A subject from a template binds what it is made of.
+        """
         found: dict[str, tuple[Any, ...]] = {}
         for key, value in self.mapping("bound_claims").items():
             found[claim_of(key)] = tuple(value) if isinstance(value, list | tuple) else (value,)
+        subjects = (self.text("bound_subject"), *found.get("sub", ()))
+        parts = [subject_parts(item) if isinstance(item, str) else {} for item in subjects if item]
+        for name in set[str]().union(*parts):
+            if all(name in part for part in parts):
+                found.setdefault(name, tuple(part[name] for part in parts))
         return found
 
     def binds(self, *claims: str) -> bool:

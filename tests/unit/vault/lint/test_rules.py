@@ -6,10 +6,10 @@ from uuid import UUID
 
 import pytest
 
-from runpass.server.issuer.claims import documented
+from runpass.server.issuer.claims import supported
 from runpass.vault import sweeper
 from runpass.vault.desired import Guide, guide
-from runpass.vault.lint.claims import KNOWN, NUMBERS
+from runpass.vault.lint.claims import KNOWN, NUMBERS, claim_of
 from runpass.vault.lint.model import Finding, MountFacts, Severity
 from runpass.vault.lint.rules import RULES, lint
 
@@ -91,7 +91,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
         {"role": glob(sub="*")},
     ],
     "glob_on_name": [{"role": glob(projectName="team-*")}],
-    "glob": [{"role": glob(repository="https://github.com/acme*")}],
+    "glob": [
+        {"role": glob(repository="https://github.com/acme*")},
+        {"role": glob(sub=f"{ID}:projectId:{ID}:*")},
+    ],
     "star_without_glob": [{"role": claims(repository="https://github.com/acme/*")}],
     "mutable_name": [
         {"role": claims(**{name: "x"})}
@@ -290,6 +293,33 @@ def test_whatever_stands_in_a_parameter_is_bounded_and_printable(value):
 
 
 def test_every_claim_of_the_issuer_is_known():
-    names = {name for name, _, _ in documented()}
-    assert names - KNOWN == set()
+    names = set(supported())
+    assert {claim_of(name) for name in names} - KNOWN == set()
     assert names >= NUMBERS
+
+
+SUBJECT = f"{ID}:projectId:{ID}:credentialId:{ID}"
+
+
+@pytest.mark.parametrize("parameters", [{"bound_subject": SUBJECT}, {"bound_claims": {"sub": SUBJECT}}])
+def test_a_subject_from_a_template_binds_what_it_is_made_of(parameters):
+    about = {"organization_not_bound", "project_not_bound", "credential_not_bound", "leftover_subject", "not_an_id"}
+    assert not about & codes({"bound_claims": {}} | parameters)
+
+
+def test_a_subject_of_something_else_binds_nothing_more():
+    found = codes({"bound_claims": {}, "bound_subject": f"{ID}:projectId:x"})
+    assert {"project_not_bound", "credential_not_bound", "leftover_subject"} <= found
+    found = codes(claims(sub=[SUBJECT, OTHER], projectId=..., credentialId=...))
+    assert {"project_not_bound", "credential_not_bound"} <= found
+
+
+def test_a_pattern_for_sub_may_not_begin_before_the_end_of_the_organizations_id():
+    for pattern in (f"{ID}*", f"{ID[:8]}*:projectId:{ID}", "*:projectId:*"):
+        assert "glob_in_id" in codes(glob(sub=pattern))
+    assert "glob_in_id" not in codes(glob(sub=f"{ID}:*"))
+
+
+def test_env0s_older_names_mean_the_same_claims():
+    prefixed = {f"https://env0.com/{name}": value for name, value in ROLE["bound_claims"].items()}
+    assert codes({"bound_claims": prefixed}) == codes({})
