@@ -16,12 +16,16 @@ def asks(things: Things) -> list[Ask]:
     """Give a valid request for every route: an admin, or the right runner, gets a good answer to each."""
     ids = {name: str(value) for name, value in things.ids.items()}
     # What a job asks for comes first: no run goes on any more after the rest.
-    return [*_public(), _id_token(things, ids), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
+    return [*_public(ids), _id_token(things, ids), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
 
 
-def _public() -> list[Ask]:
-    paths = ("/healthz", "/readyz", "/metrics", "/.well-known/openid-configuration", "/.well-known/jwks.json")
-    return [Ask(f"GET {path}") for path in paths]
+def _public(ids: dict[str, str]) -> list[Ask]:
+    documents = ("/.well-known/openid-configuration", "/.well-known/jwks.json")
+    own = {"organization_id": ids["organization"]}
+    return [
+        *(Ask(f"GET {path}") for path in ("/healthz", "/readyz", "/metrics", *documents)),
+        *(Ask(f"GET /o/{{organization_id}}{path}", own) for path in documents),
+    ]
 
 
 _ORACLE = {
@@ -53,6 +57,7 @@ def _management(ids: dict[str, str]) -> list[Ask]:
             {"organization_id": ids["organization"]},
             body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False, "requiresApproval": False},
         ),
+        Ask("GET /api/organizations/{organization_id}/issuer", {"organization_id": ids["organization"]}),
         Ask("GET /api/api-keys", query=organization),
         Ask("GET /api/api-keys/oidc-sub", query=organization),
         Ask("POST /api/api-keys", body={"name": "new", **organization, "permissions": permissions}),

@@ -1,7 +1,11 @@
-"""`runpass keys`: the shared issuer's signing keys. They are the operator's: it works on the server's machine."""
+"""`runpass keys`: signing keys, the shared issuer's if no organization is named. They are the operator's.
+
+It works on the server's machine.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -15,8 +19,14 @@ from runpass.errors import Conflict
 if TYPE_CHECKING:
     from runpass.server.issuer.keys import KeyRecord
 
-app = typer.Typer(help="List, rotate, remove and export the shared issuer's signing keys, where the database is.")
+app = typer.Typer(help="List, rotate, remove and export signing keys, where the database is.")
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's id, as `runpass keys list` prints it.")]
+Of = Annotated[
+    UUID | None,
+    typer.Option(
+        "--organization", metavar="ID", help="The keys of this organization's own issuer. Default: the shared issuer's."
+    ),
+]
 _COLUMNS = {
     "Key id": "keyId",
     "State": "state",
@@ -33,6 +43,7 @@ _COLUMNS = {
 @app.command("list")
 def list_(
     *,
+    organization: Of = None,
     with_gone: Annotated[bool, typer.Option("--all", help="Also the keys that are gone.")] = False,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
@@ -40,11 +51,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the keys and where each is in its life. The server may be running."""
-    from runpass.server.issuer.keys import SHARED
     from runpass.server.issuer.store import list_records
 
     with server_database(settings, data_dir, database_url) as database, database.read() as tx:
-        found = [_shown(key) for key in list_records(tx, SHARED, with_gone=with_gone)]
+        found = [_shown(key) for key in list_records(tx, organization, with_gone=with_gone)]
     if as_json:
         print_json(found)
     else:
@@ -54,6 +64,7 @@ def list_(
 @app.command()
 def rotate(
     *,
+    organization: Of = None,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -65,10 +76,9 @@ def rotate(
     once. For a key that has leaked this is not enough: it stays published until its last token has expired.
     """
     from runpass.server.issuer.key_life import want_rotation
-    from runpass.server.issuer.keys import SHARED
 
     with server_database(settings, data_dir, database_url) as database:
-        active = want_rotation(database, SYSTEM_CLOCK, SHARED, operator())
+        active = want_rotation(database, SYSTEM_CLOCK, organization, operator())
     if as_json:
         print_json(_shown(active))
     else:
@@ -109,18 +119,18 @@ def retire(
 @app.command("export-public")
 def export_public(
     *,
+    organization: Of = None,
     pem: Annotated[bool, typer.Option("--pem", help="Print PEM, for `jwt_validation_pubkeys`.")] = False,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Print the public halves of all keys that are published, upcoming ones included: a JWK Set, or PEM."""
-    from runpass.server.issuer.keys import SHARED
     from runpass.server.issuer.publishable import public_pem, publishable
     from runpass.server.issuer.store import list_records
 
     with server_database(settings, data_dir, database_url) as database, database.read() as tx:
-        keys = list_records(tx, SHARED)
+        keys = list_records(tx, organization)
     for key in keys:
         if not publishable(key.public_jwk):
             say(f"{key.kid} is left out: no relying party could be sure to read it")

@@ -1,6 +1,6 @@
 """`runpass organization`: the organization and its policies."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -13,6 +13,7 @@ app = typer.Typer(help="Show the organization and change its policies.")
 _NONE = "none"
 _MAX_TTL = "How long environments may live at most: 12-h, 3-d, 1-w, 1-M; none for no limit."
 _AUDIENCES = "An audience that jobs may ask identity tokens for, or its beginning and *; once for each. none: any."
+_ISSUER = "Whose tokens runs get. prepared: still the shared issuer's, with the own one's keys published already."
 _DEFAULT_TTL = "How long an environment lives whose request says nothing; none for no limit."
 
 
@@ -45,6 +46,7 @@ def policy(  # noqa: PLR0913 -- one option for each policy
     ] = None,
     max_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_MAX_TTL)] = None,
     default_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_DEFAULT_TTL)] = None,
+    identity_issuer: Annotated[Literal["shared", "prepared", "own"] | None, typer.Option(help=_ISSUER)] = None,
     allow_audience: Annotated[list[str] | None, typer.Option(metavar="AUDIENCE", help=_AUDIENCES)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,6 +57,7 @@ def policy(  # noqa: PLR0913 -- one option for each policy
         "requiresApproval": requires_approval,
         "maxTtl": max_ttl,
         "defaultTtl": default_ttl,
+        "identityIssuer": identity_issuer,
     }
     wanted["allowedIdentityAudiences"] = _NONE if allow_audience == [_NONE] else allow_audience
     body = {name: None if value == _NONE else value for name, value in wanted.items() if value is not None}
@@ -84,6 +87,7 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             "Longest life of an environment (maxTtl)": answer["maxTtl"],
             "Life of an environment if nothing is said (defaultTtl)": answer["defaultTtl"],
             "Audiences of identity tokens (allowedIdentityAudiences)": _audiences(answer),
+            "Issuer of identity tokens (identityIssuer)": answer["identityIssuer"],
             "Created": answer["createdAt"],
         }
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from runpass.cli.connecting import Answer, connected, identify
-from runpass.errors import ControlPlaneError, FieldError, InvalidInput
+from runpass.errors import FieldError, InvalidInput
 
 if TYPE_CHECKING:
     from runpass.api_client import ApiClient
@@ -67,17 +67,12 @@ def projects_with(
 
 
 def _from_server(api: "ApiClient", named: Named, credential: str) -> Named:
-    metadata = api.provider_metadata()
-    issuer, jwks_url = metadata.get("issuer"), metadata.get("jwks_uri")
-    if not isinstance(issuer, str) or not isinstance(jwks_url, str):
-        raise ControlPlaneError(
-            "the server's discovery document names no issuer and keys", hint="is RUNPASS_URL right?"
-        )
+    told = api.one("GET", "/organizations", api.organization_id, "issuer")
     credential_id = identify(api, "credential", credential)
     return Named(
-        issuer=named.issuer or issuer,
-        jwks_url=named.jwks_url or jwks_url,
-        audience=named.audience,
+        issuer=named.issuer or told["issuer"],
+        jwks_url=named.jwks_url or told["jwksUrl"],
+        audience=named.audience or told["audience"],
         organization_id=named.organization_id or UUID(api.organization_id),
         credential_id=named.credential_id or UUID(credential_id),
         project_ids=named.project_ids or _assigned_projects(api, credential_id),

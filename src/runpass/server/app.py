@@ -41,12 +41,15 @@ from runpass.server.http.middleware import RequestShell, SizeLimit
 from runpass.server.http.openapi import ManagementApi, operation_id
 from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
+from runpass.server.issuer.addresses import addresses_of
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
+from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
@@ -59,6 +62,7 @@ from runpass.server.vault_tasks.runner_door import TaskDoor
 
 ROOMS = (
     organizations,
+    organization_issuers,
     api_keys,
     projects,
     projects_ending,
@@ -85,7 +89,9 @@ def build_app(parts: Parts) -> Starlette:
     wakeups = Wakeups()
     lifetime = timedelta(seconds=settings.lease_seconds)
     rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime, settings.max_log_bytes)
-    minter = Minter(parts.ring, settings.issuer_url, parts.clock)
+    addresses = addresses_of(settings)
+    own_minters = OwnMinters(parts.rings, addresses, parts.clock)
+    minter = Minter(parts.ring, settings.issuer_url, parts.clock, own_minters.of)
     token_lifetime = timedelta(seconds=settings.token_lifetime_seconds)
     own = OwnAudiences(settings.audience, (settings.public_url, settings.issuer_url))
     passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
@@ -94,8 +100,10 @@ def build_app(parts: Parts) -> Starlette:
     documents = IssuerDocuments(
         parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
     )
+    own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
+        *own_documents.routes(settings.documents_path),
         *door.routes(),
         *IdTokenDoor(passport).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
@@ -114,9 +122,7 @@ def build_app(parts: Parts) -> Starlette:
 
 def _test_rules(parts: Parts, minter: Minter) -> TestRules:
     settings = parts.settings
-    return TestRules(
-        parts.database, parts.cipher, parts.clock, minter, settings.audience, settings.jwks_url, settings.issuer_url
-    )
+    return TestRules(parts.database, parts.cipher, parts.clock, minter, settings.audience, addresses_of(settings))
 
 
 def _shell(parts: Parts) -> list[Middleware]:
@@ -155,6 +161,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
         api.state.cipher = parts.cipher
         api.state.clock = parts.clock
         api.state.settings = parts.settings
+        api.state.rings = parts.rings
         api.state.logins = Logins()
         api.state.refusals = Refusals(parts.database, parts.clock)
     return api

@@ -108,6 +108,10 @@ class ServerSettings(BaseModel):
         le=86_400,
         description="How long anybody may keep the published key set (`Cache-Control: max-age`).",
     )
+    organization_issuers: bool = Field(
+        default=True,
+        description="Allow organizations to choose an issuer with keys of their own. Those that have one keep it.",
+    )
     run_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="How long a run may take.")
     lease_seconds: float = Field(
         default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."

@@ -134,7 +134,9 @@ class Passport:
         claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
         subject = run.organization.oidc_sub
-        minted = self._minter.mint(claims, subject=subject, audience=wanted.audience, lifetime=lifetime)
+        minted = self._minter.of(run.organization.issuer).mint(
+            claims, subject=subject, audience=wanted.audience, lifetime=lifetime
+        )
         with self._rules.database.write() as tx:
             if not lease_store.count_mint(tx, run.lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")

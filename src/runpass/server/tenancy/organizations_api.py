@@ -15,13 +15,15 @@ from runpass.server.access.permissions import Permission
 from runpass.server.access.users import User, user
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
-from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.dependencies import Db, Now, Settings
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Flag, Moment
+from runpass.server.issuer.dependencies import KeyRings
 from runpass.server.tenancy import store
+from runpass.server.tenancy.choosing_issuer import check_allowed, make_ready
 from runpass.server.tenancy.lifetimes import Lifetime
 from runpass.server.tenancy.lookup import own_organization
-from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, Organization
+from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, IdentityIssuer, Organization
 from runpass.server.tenancy.policies import OWN_COLUMNS, changed_columns, decided
 
 router = APIRouter(prefix="/organizations", tags=["Organizations"])
@@ -43,6 +45,7 @@ class OrganizationAnswer(ApiModel):
     default_ttl: str | None = None
     requires_approval: bool = False
     allowed_identity_audiences: list[str] | None = None
+    identity_issuer: str = IdentityIssuer.SHARED.value
     enable_oidc: bool
     allow_clear_text_vault: bool
     is_self_hosted_k8s: bool = False
@@ -71,6 +74,15 @@ Audiences = Annotated[
 ]
 
 
+ChosenIssuer = Annotated[
+    IdentityIssuer,
+    Field(
+        description="Whose tokens runs get: the `shared` issuer's, or the organization's `own`; `prepared` publishes"
+        " the own one's keys while tokens still are of the shared one.",
+    ),
+]
+
+
 class ChangePolicies(ApiModel):
     """Request: policies of an organization; what is left out stays as it is, and null takes a limit away."""
 
@@ -78,6 +90,7 @@ class ChangePolicies(ApiModel):
     default_ttl: Lifetime = None
     requires_approval: Flag | None = None
     allowed_identity_audiences: Audiences | None = None
+    identity_issuer: ChosenIssuer | None = None
     enable_oidc: Flag | None = None
     allow_clear_text_vault: Flag | None = None
     do_not_report_skipped_status_checks: Flag | None = None
@@ -86,7 +99,7 @@ class ChangePolicies(ApiModel):
     allow_mergeable_bypass_for_pr_apply: Flag | None = None
 
 
-_TOLD = {*OWN_COLUMNS, "requires_approval", "allowed_identity_audiences", "max_ttl", "default_ttl"}
+_TOLD = {*OWN_COLUMNS, "requires_approval", "allowed_identity_audiences", "identity_issuer", "max_ttl", "default_ttl"}
 """What the audit trail tells of a change, with its new value."""
 
 
@@ -107,11 +120,15 @@ def change_policies(  # noqa: PLR0913 -- one parameter for each part of the requ
     *,
     clock: Now,
     response: Response,
+    settings: Settings,
+    rings: KeyRings,
     if_match: IfMatch = None,
 ) -> OrganizationAnswer:
     """Change an organization's policies."""
     caller.require_organization(OrganizationId(organization_id), Permission.EDIT_ORGANIZATION_SETTINGS)
-    wanted = decided(body.model_dump(exclude_unset=True))
+    wanted = decided(body.model_dump(mode="json", by_alias=False, exclude_unset=True))
+    check_allowed(body.identity_issuer, settings)
+    make_ready(rings, caller.organization_id, body.identity_issuer)
     with db.write() as tx:
         organization = own_organization(tx, caller)
         check_unchanged(if_match, organization.updated_at)
