@@ -9,14 +9,21 @@ from uuid import UUID
 
 from json_places import leaves, replaced
 from surface_ask import AT, Ask
-from surface_scene import Things, bearer
+from surface_scene import Things, basic_of, bearer
 
 
 def asks(things: Things) -> list[Ask]:
     """Give a valid request for every route: an admin, or the right runner, gets a good answer to each."""
     ids = {name: str(value) for name, value in things.ids.items()}
     # What a job asks for comes first: no run goes on any more after the rest.
-    return [*_public(ids), _id_token(things, ids), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
+    return [
+        *_public(ids),
+        _id_token(things, ids),
+        _introspection(things),
+        *_management(ids),
+        *_environments(ids),
+        *_runner_door(things, ids),
+    ]
 
 
 def _public(ids: dict[str, str]) -> list[Ask]:
@@ -57,6 +64,12 @@ def _management(ids: dict[str, str]) -> list[Ask]:
             {"organization_id": ids["organization"]},
             body={"maxTtl": "1-h", "enableOidc": True, "allowClearTextVault": False, "requiresApproval": False},
         ),
+        Ask(
+            "POST /api/relying-parties",
+            body={"name": "new", **organization, "audiences": ["https://sts.example.com"]},
+        ),
+        Ask("GET /api/relying-parties", query=organization),
+        Ask("DELETE /api/relying-parties/{party_id}", {"party_id": ids["relying party"]}),
         Ask("GET /api/organizations/{organization_id}/issuer", {"organization_id": ids["organization"]}),
         Ask("GET /api/api-keys", query=organization),
         Ask("GET /api/api-keys/oidc-sub", query=organization),
@@ -353,6 +366,11 @@ def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
             headers=holding,
         ),
     ]
+
+
+def _introspection(things: Things) -> Ask:
+    user = (str(things.relying_party.party.id), things.relying_party.secret.reveal())
+    return Ask("POST /introspect", headers=basic_of(*user))
 
 
 def _id_token(things: Things, ids: dict[str, str]) -> Ask:

@@ -47,6 +47,7 @@ class Cast:
     test: Json
     sweep: Json
     join_token: str
+    relying_party: str
     bearers: dict[str, str] = field(default_factory=dict)
 
 
@@ -65,9 +66,12 @@ def cast(standing: Standing) -> Cast:
     standing.ours.call("POST", "/connection-tests", tested)
     test = worker.given("/vault-tasks")
     join_token = standing.join_token(standing.ours, "matrix", uses=1000)["joinToken"]
+    wanted = {"name": "sts", "organizationId": standing.ours.organization_id, "audiences": [ELSEWHERE]}
+    party = standing.ours.call("POST", "/relying-parties", wanted)
     sweep = worker.given("/vault-tasks?sweeps=true")  # last, since it is held for a minute only
     bearers = {
         "API key": standing.api_key[1],
+        "relying party's secret": party["secret"],
         "join token": join_token,
         "runner key": worker.key,
         "run lease's secret": lease["leaseSecret"],
@@ -89,7 +93,7 @@ def cast(standing: Standing) -> Cast:
         "an unsigned token": UNSIGNED,
         NOTHING: "",
     }
-    return Cast(standing, worker, root, child, lease, login["loginId"], test, sweep, join_token, bearers)
+    return Cast(standing, worker, root, child, lease, login["loginId"], test, sweep, join_token, party["id"], bearers)
 
 
 def requests(cast: Cast) -> Iterator[tuple[Door, ...]]:
@@ -144,6 +148,7 @@ def _runner_doors(cast: Cast) -> Iterator[tuple[Door, ...]]:
     finish = f"POST {tasks}/{cast.test['taskId']}/finish"
     yield _with_secret(cast, finish, {"checks": []}, "connection test's secret")
     yield _by_key(cast, f"GET /id-token/v1/{lease['leaseId']}?audience=x", None, "job's request token")
+    yield _introspection(cast)
     for door, body in of_lease.items():
         route = f"POST {leases}/{lease['leaseId']}/{door}"
         yield _with_secret(cast, route, {**fenced, **body}, "run lease's secret")
@@ -152,6 +157,17 @@ def _runner_doors(cast: Cast) -> Iterator[tuple[Door, ...]]:
 def _by_key(cast: Cast, route: str, body: Any, owner: str) -> tuple[Door]:
     send = partial(_asked, cast.standing.http, route, body, {})
     return (Door(route, owner, send, bearer(cast.bearers[owner]), partial(_authorizations, cast)),)
+
+
+def _introspection(cast: Cast) -> tuple[Door]:
+    owner, party = "relying party's secret", cast.relying_party
+    send = partial(_asked, cast.standing.http, "POST /introspect", None, {})
+    right = basic(party, cast.bearers[owner])
+    return (
+        Door(
+            "POST /introspect", owner, send, right, lambda value: [*_authorizations(cast, value), basic(party, value)]
+        ),
+    )
 
 
 def _with_secret(cast: Cast, route: str, body: Json, owner: str) -> tuple[Door, Door]:
@@ -188,6 +204,7 @@ def _management_doors(cast: Cast) -> Iterator[tuple[Door]]:
         f"GET /api/configuration{organization}": None,
         f"GET /api/configuration-sets{organization}": None,
         f"GET /api/runners{organization}": None,
+        f"GET /api/relying-parties{organization}": None,
         f"GET /api/vault-tokens/outstanding{organization}": None,
         f"GET /api/audit-events{organization}": None,
         f"GET /api/environments/{environment}": None,

@@ -24,6 +24,7 @@ PoolId = NewType("PoolId", UUID)
 JoinTokenId = NewType("JoinTokenId", UUID)
 VaultTaskId = NewType("VaultTaskId", UUID)
 VaultLoginId = NewType("VaultLoginId", UUID)
+RelyingPartyId = NewType("RelyingPartyId", UUID)
 AuditId = NewType("AuditId", UUID)
 
 

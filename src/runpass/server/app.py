@@ -47,6 +47,9 @@ from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
+from runpass.server.relying_parties import api as relying_parties
+from runpass.server.relying_parties.door import IntrospectionDoor
+from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import issuer_api as organization_issuers
@@ -79,6 +82,7 @@ ROOMS = (
     runners,
     runners_ending,
     outstanding_api,
+    relying_parties,
     audit_events,
 )
 
@@ -98,14 +102,20 @@ def build_app(parts: Parts) -> Starlette:
     longest_wait, most_waiting = settings.long_poll_seconds, settings.max_waiting_runners
     door = RunnerDoor(rules, passport, wakeups, longest_wait=longest_wait, most_waiting=most_waiting)
     documents = IssuerDocuments(
-        parts.ring, settings.issuer_url, settings.jwks_url, max_age_seconds=settings.jwks_max_age_seconds
+        parts.ring,
+        settings.issuer_url,
+        settings.jwks_url,
+        max_age_seconds=settings.jwks_max_age_seconds,
+        introspection_url=addresses.introspection_url,
     )
+    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses)
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *own_documents.routes(settings.documents_path),
         *door.routes(),
         *IdTokenDoor(passport).routes(),
+        *IntrospectionDoor(introspection).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.rings).routes(),
         Mount("/api", build_api(parts, wakeups)),

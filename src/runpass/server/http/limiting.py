@@ -26,6 +26,8 @@ from runpass.server.http.errors import on_runpass_error
 ALL_PATHS: Final = 10
 """How many times the limit of one path an address has over all paths."""
 LOGIN_SECONDS: Final = 60.0
+INTROSPECTION_PATH: Final = "/introspect"
+_LIMITED_POSTS: Final = frozenset({"/runner/v1/register", INTROSPECTION_PATH})
 _KNOWN: Final = 4_096
 _IPV6_PREFIX: Final = 64
 
@@ -123,11 +125,11 @@ class KnownCallers:
 
 
 def is_limited(method: str, path: str) -> bool:
-    """Whether a request counts: the management API and the registration of runners.
+    """Whether a request counts: the management API, the registration of runners, and questions about tokens.
 
     Runners' other doors do not (they need a runner key, and wait on purpose), nor do the public documents.
     """
-    return path == "/api" or path.startswith("/api/") or (method == "POST" and path == "/runner/v1/register")
+    return path == "/api" or path.startswith("/api/") or (method == "POST" and path in _LIMITED_POSTS)
 
 
 def source(scope: Scope) -> str:

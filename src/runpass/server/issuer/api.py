@@ -28,12 +28,19 @@ class IssuerDocuments:
     """
 
     def __init__(
-        self, ring: RingSource, issuer_url: str, jwks_url: str, *, max_age_seconds: int = MAX_AGE_SECONDS
+        self,
+        ring: RingSource,
+        issuer_url: str,
+        jwks_url: str,
+        *,
+        max_age_seconds: int = MAX_AGE_SECONDS,
+        introspection_url: str | None = None,
     ) -> None:
         self._ring = ring
         self._issuer_url = issuer_url
         self._jwks_url = jwks_url
         self._max_age_seconds = max_age_seconds
+        self._introspection_url = introspection_url
         self._made = self._make(ring.current)
 
     def routes(self, path: str) -> list[Route]:
@@ -60,7 +67,8 @@ class IssuerDocuments:
         return made
 
     def _make(self, ring: KeyRing) -> _Documents:
-        return _Documents(ring, provider_metadata(self._issuer_url, self._jwks_url, ring), jwks_document(ring))
+        metadata = provider_metadata(self._issuer_url, self._jwks_url, ring, self._introspection_url)
+        return _Documents(ring, metadata, jwks_document(ring))
 
     def _answer(self, request: Request, document: Document) -> Response:
         headers = {"ETag": document.etag, "Cache-Control": f"public, max-age={self._max_age_seconds}"}

@@ -104,4 +104,5 @@ class OwnIssuerDocuments:
             self._addresses.issuer_url(organization_id),
             self._addresses.jwks_url(organization_id),
             max_age_seconds=self._max_age_seconds,
+            introspection_url=self._addresses.introspection_url,
         )
