@@ -52,26 +52,30 @@ class Asked:
         return time.perf_counter() - began
 
     def rate(self) -> float:
-        """Give the requests in a second of one block."""
+        """Give the requests in a second of one block, on a connection of its own: servers end idle ones."""
+        self._connection.close()
         began = time.perf_counter()
         for _ in range(BLOCK):
             self._fetch(next(self._in_turn))
         return BLOCK / (time.perf_counter() - began)
 
     def cpu_seconds(self) -> float:
-        """Give the processor time that the server's process has used."""
-        fields = self._process("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Give the processor time that the server's processes have used."""
+        fields = [text.rpartition(")")[2].split() for text in self._processes("stat")]
+        return sum(int(item[11]) + int(item[12]) for item in fields) / os.sysconf("SC_CLK_TCK")
 
     def resident_megabytes(self) -> float:
-        """Give the memory of the server's process."""
-        lines = self._process("status").splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        """Give the memory of the server's processes."""
+        lines = [line for text in self._processes("status") for line in text.splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
-    def _process(self, file: str) -> str:
+    def _processes(self, file: str) -> list[str]:
+        """Give a file of the server's process and of its workers."""
         if self._stage.server is None:
             raise SystemExit("there is no server")
-        return Path(f"/proc/{self._stage.server.pid}/{file}").read_text(encoding="ascii")
+        pid = str(self._stage.server.pid)
+        workers = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        return [Path(f"/proc/{item}/{file}").read_text(encoding="ascii") for item in (pid, *workers)]
 
     def _fetch(self, path: str) -> None:
         self._connection.request("GET", path)
