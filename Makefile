@@ -58,6 +58,7 @@ chaos: $(STAMP) ## crashes at length: ten minutes of rotations, 200 deployments 
 	CHAOS_SECONDS=600 CHAOS_DEPLOYMENTS=200 $(BIN)/python -m pytest tests/chaos -s
 
 fuzz: $(STAMP) ## property tests, logins against OpenBao, and schemathesis at length
+	FUZZ_EXAMPLES=1000000 $(BIN)/python -m pytest tests/surface/test_token_fuzz.py --timeout=21600
 	$(BIN)/python -m pytest tests/unit tests/vault/explain tests/vault/setup/test_declarations.py tests/system/test_schemathesis.py -n 2 --hypothesis-profile=fuzz --timeout=7200
 
 openapi: $(STAMP) ## write openapi.json from the code

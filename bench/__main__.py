@@ -14,6 +14,7 @@ from rich.table import Table
 from bench.by_hand import BareCalls, Commands
 from bench.deployments import deployments_per_minute, time_to_secret
 from bench.inline import measure_inline
+from bench.issuers import measure_issuers
 from bench.lists import measure_lists
 from bench.masking import measure_masking
 from bench.play import Play, open_play
@@ -63,6 +64,7 @@ def measure_deployments() -> dict[str, Any]:
 PARTS = {
     "deployments": measure_deployments,
     "inline": lambda: measure_inline(RUNS * 4),
+    "issuers": lambda: measure_issuers(50),
     "lists": lambda: {"lists": measure_lists()},
     "masking": lambda: {"masking": measure_masking()},
 }

@@ -13,6 +13,10 @@ from runpass.server.access.logins import Logins
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.app import build_api
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.issuer.algorithms import Algorithm
+from runpass.server.issuer.key_life import KeyLife
+from runpass.server.issuer.rings import Rings
+from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
 
 
@@ -49,6 +53,8 @@ def admin_client(world: World, tenant: Tenant) -> Iterator[TestClient]:
     application.state.clock = world.clock
     application.state.logins = Logins()
     application.state.settings = ServerSettings()
+    life = KeyLife(world.database, world.cipher, world.clock, Policy(algorithm=Algorithm.ES256))
+    application.state.rings = Rings(life)
     with TestClient(application) as client:
         client.auth = (tenant.api_key.api_key_id, tenant.api_secret.reveal())
         yield client

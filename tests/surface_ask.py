@@ -7,7 +7,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 AT = "2026-01-02T03:04:05Z"
-BEARERS_DOORS = ("/runner/v1/", "/id-token/v1/")
+BEARERS_DOORS = ("/runner/v1/", "/id-token/v1/", "/introspect")
 """Doors that know no API key: their requests bring a bearer of their own."""
 
 

@@ -8,21 +8,33 @@ from dataclasses import replace
 from uuid import UUID
 
 from json_places import leaves, replaced
-from surface_ask import AT, Ask
-from surface_scene import Things, bearer
+from surface_ask import Ask
+from surface_bearer_asks import id_token, introspection, runner_door
+from surface_scene import Things
 
 
 def asks(things: Things) -> list[Ask]:
     """Give a valid request for every route: an admin, or the right runner, gets a good answer to each."""
     ids = {name: str(value) for name, value in things.ids.items()}
     # What a job asks for comes first: no run goes on any more after the rest.
-    return [*_public(), _id_token(things, ids), *_management(ids), *_environments(ids), *_runner_door(things, ids)]
+    return [
+        *_public(ids),
+        id_token(things, ids),
+        introspection(things),
+        *_management(ids),
+        *_environments(ids),
+        *runner_door(things, ids),
+    ]
 
 
-def _public() -> list[Ask]:
-    paths = ("/healthz", "/readyz", "/metrics", "/.well-known/openid-configuration", "/.well-known/jwks.json")
-    own = Ask("GET /.well-known/jwks/{name}.json", {"name": "x" * 32})
-    return [*(Ask(f"GET {path}") for path in paths), own]
+def _public(ids: dict[str, str]) -> list[Ask]:
+    documents = ("/.well-known/openid-configuration", "/.well-known/jwks.json")
+    own = {"organization_id": ids["organization"]}
+    return [
+        *(Ask(f"GET {path}") for path in ("/healthz", "/readyz", "/metrics", *documents)),
+        Ask("GET /.well-known/jwks/{name}.json", {"name": "x" * 32}),
+        *(Ask(f"GET /o/{{organization_id}}{path}", own) for path in documents),
+    ]
 
 
 _ORACLE = {
@@ -72,6 +84,13 @@ def _management(ids: dict[str, str]) -> list[Ask]:
                 "roles": [{"name": "deploy", "role": "{}"}],
             },
         ),
+        Ask(
+            "POST /api/relying-parties",
+            body={"name": "new", **organization, "audiences": ["https://sts.example.com"]},
+        ),
+        Ask("GET /api/relying-parties", query=organization),
+        Ask("DELETE /api/relying-parties/{party_id}", {"party_id": ids["relying party"]}),
+        Ask("GET /api/organizations/{organization_id}/issuer", {"organization_id": ids["organization"]}),
         Ask("GET /api/api-keys", query=organization),
         Ask("GET /api/api-keys/oidc-sub", query=organization),
         Ask("POST /api/api-keys", body={"name": "new", **organization, "permissions": permissions}),
@@ -334,56 +353,6 @@ def _environments(ids: dict[str, str]) -> list[Ask]:
             {"deployment_id": ids["running"], "step_name": "run"},
         ),
     ]
-
-
-def _runner_door(things: Things, ids: dict[str, str]) -> list[Ask]:
-    token = {"fencingToken": things.lease.fencing_token}
-    lease = {"lease_id": ids["lease"]}
-    headers = {**bearer(things.runner.key), "Runpass-Lease-Secret": things.lease.lease_secret.reveal()}
-    registration = {"name": "new", "version": "1", "protocol": 2, "isolation": "uid", "capacity": 1}
-    step = {"name": "run", "order": 1, "status": "IN_PROGRESS", "startedAt": AT}
-    event = {"step": "run", "number": 1, "at": AT, "level": "info", "message": "text"}
-    refusal = {"code": "x", "reason": "text", "vaultError": "text", "hint": "text"}
-    last_word = {**token, "outcome": "failure", "error": "text", "failedStep": "run", "refusal": refusal}
-    purpose = {"kind": "credential", "credentialId": ids["assigned"]}
-    door, tasks = "POST /runner/v1/run-leases", "POST /runner/v1/vault-tasks"
-    holding = {**bearer(things.runner.key), "Runpass-Task-Secret": things.task_secret.reveal()}
-    checks = [{"name": "dns", "verdict": "ok", "seen": "text", "nextStep": "text"}]
-    return [
-        Ask("POST /runner/v1/register", body=registration, headers=bearer(things.join_token)),
-        Ask(door, headers=headers),
-        Ask(f"{door}/{{lease_id}}/heartbeat", lease, body=token, headers=headers),
-        Ask(f"{door}/{{lease_id}}/identity-token", lease, body={**token, "purpose": purpose}, headers=headers),
-        Ask(f"{door}/{{lease_id}}/report", lease, body={**token, "steps": [step], "events": [event]}, headers=headers),
-        Ask(
-            f"{door}/{{lease_id}}/vault-logins/{{login_id}}",
-            {**lease, "login_id": ids["login"]},
-            body={**token, "given": {"accessor": "text", "ttlSeconds": 60, "renewable": True}},
-            headers=headers,
-        ),
-        Ask(f"{door}/{{lease_id}}/finish", lease, body=last_word, headers=headers),
-        Ask(tasks, headers=bearer(things.runner.key)),
-        Ask(f"{tasks}/{{task_id}}/finish", {"task_id": ids["taken test"]}, body={"checks": checks}, headers=holding),
-        Ask(
-            f"{tasks}/{{task_id}}/swept",
-            {"task_id": ids["left behind"]},
-            body={"result": "failed", "said": "text", "hint": "text"},
-            headers=holding,
-        ),
-        Ask(
-            f"{tasks}/{{task_id}}/checked",
-            {"task_id": ids["taken check"]},
-            body={"reached": True, "refetched": "fetched", "probeVerdict": "refused-signature", "said": "text"},
-            headers=holding,
-        ),
-    ]
-
-
-def _id_token(things: Things, ids: dict[str, str]) -> Ask:
-    asks_with = things.lease.id_token_request_token
-    assert asks_with is not None
-    where, audience = {"lease_id": ids["lease"]}, {"audience": "sigstore"}
-    return Ask("GET /id-token/v1/{lease_id}", where, audience, headers=bearer(asks_with))
 
 
 def with_another_id(ask: Ask, own: Mapping[str, UUID], other: Callable[[str], str]) -> Iterator[tuple[str, Ask]]:

@@ -32,6 +32,7 @@ from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.model import Deployment, DeployRequest, Lease
 from runpass.server.deployments.run_leases import finish, take
 from runpass.server.opening import Parts
+from runpass.server.relying_parties.registering import NewRelyingParty, register
 from runpass.server.runners.joining import Joined
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Environment
@@ -58,8 +59,11 @@ def _walk(found: list[BaseRoute], prefix: str) -> Iterator[str]:
 
 
 def basic(key: NewApiKey) -> dict[str, str]:
-    user = f"{key.key.api_key_id}:{key.secret.reveal()}"
-    return {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
+    return basic_of(key.key.api_key_id, key.secret.reveal())
+
+
+def basic_of(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 
 def bearer(secret: Secret) -> dict[str, str]:
@@ -77,6 +81,7 @@ class Things:
     join_token: Secret
     lease: RunLease
     task_secret: Secret
+    relying_party: NewRelyingParty
 
 
 def _login(tenant: Tenant, lease: Lease, credential: StoredCredential, accessor: str) -> VaultLoginId:
@@ -152,6 +157,11 @@ def furnish(world: World, name: str, canary: str) -> Things:
     queued = tenant.queue(environment, DeployRequest())
     held = _lease(tenant, lease)
     left_behind = _left_behind(tenant, held, assigned, runner.runner, task_secret)
+    with world.database.write() as tx:
+        audiences = ("https://sts.example.com",)
+        party, other_party = (
+            register(tx, tenant.id, item, audiences, by=tenant.admin, clock=world.clock) for item in ("one", "other")
+        )
     callers = {
         "Admin": _key(tenant, OrganizationRole.ADMIN),
         "User": _key(tenant, OrganizationRole.USER),
@@ -171,6 +181,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "assigned": assigned.id,
         **{f"{scope.value} variable": variable.id for scope, variable in variables.items()},
         "key": _key(tenant, OrganizationRole.USER).key.id,
+        "relying party": other_party.party.id,
         "runner": tenant.join().runner.id,
         "running": running.id,
         "queued": queued.id,
@@ -182,7 +193,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "taken check": taken_check,
         "queued test": tenant.connection_test(assigned, project, "kv/app.password").id,
     }
-    return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease, task_secret)
+    return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease, task_secret, party)
 
 
 def _planned(tenant: Tenant, environment: Environment) -> Deployment:

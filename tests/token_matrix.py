@@ -14,6 +14,8 @@ import httpx2
 from runpass.secret import Secret
 from runpass.server.access.api_keys import prove
 from runpass.server.access.sessions import start_session
+from runpass.server.vault_tasks.key_checks import want_key_checks
+from runpass.server.vault_tasks.known_vaults import known_vaults
 from runpass.server.web.cookies import SESSION
 from token_scene import ELSEWHERE, REGISTRATION, Json, PlayedRunner, Standing, VaultSide, basic, bearer
 
@@ -21,6 +23,8 @@ LEASE, TASK = "Runpass-Lease-Secret", "Runpass-Task-Secret"
 AT = "2026-01-02T03:04:05Z"
 UNSIGNED = "eyJhbGciOiJub25lIn0.e30."
 NOTHING = "nothing"
+TURNS = 16
+"""More than there are pools: one of as many checks goes to the runner's own."""
 
 Headers = Mapping[str, str]
 
@@ -48,9 +52,10 @@ class Cast:
     child: VaultSide
     lease: Json
     login_id: str
-    test: Json
-    sweep: Json
+    tasks: Mapping[str, Json]
+    """By the last word of the path at which their results are told."""
     join_token: str
+    relying_party: str
     bearers: dict[str, str] = field(default_factory=dict)
 
 
@@ -69,14 +74,19 @@ def cast(standing: Standing) -> Cast:
     standing.ours.call("POST", "/connection-tests", tested)
     test = worker.given("/vault-tasks")
     join_token = standing.join_token(standing.ours, "matrix", uses=1000)["joinToken"]
+    wanted = {"name": "sts", "organizationId": standing.ours.organization_id, "audiences": [ELSEWHERE]}
+    party = standing.ours.call("POST", "/relying-parties", wanted)
+    check = _key_check(standing, worker)
     sweep = worker.given("/vault-tasks?sweeps=true")  # last, since it is held for a minute only
     bearers = {
         "API key": standing.api_key[1],
+        "relying party's secret": party["secret"],
         "join token": join_token,
         "runner key": worker.key,
         "run lease's secret": lease["leaseSecret"],
         "connection test's secret": test["taskSecret"],
         "sweep's secret": sweep["taskSecret"],
+        "key check's secret": check["taskSecret"],
         "job's request token": lease["idTokenRequestToken"],
         "job's token": worker.identity(lease, kind="job")["token"],
         "job's token for elsewhere": worker.on_demand(lease, ELSEWHERE),
@@ -88,13 +98,23 @@ def cast(standing: Standing) -> Cast:
         "other job's token with the credential's audience": worker.on_demand(other, child.audience),
         "other login token, of an audience of its own": own["token"],
         "sweeper's token": sweep["sweeperToken"],
+        "key check's token": check["refetchToken"],
         "Vault token": root_token["client_token"],
         "other Vault token": child_token["client_token"],
         "console's session": _session(standing),
         "an unsigned token": UNSIGNED,
         NOTHING: "",
     }
-    return Cast(standing, worker, root, child, lease, login["loginId"], test, sweep, join_token, bearers)
+    tasks = {"finish": test, "swept": sweep, "checked": check}
+    return Cast(standing, worker, root, child, lease, login["loginId"], tasks, join_token, party["id"], bearers)
+
+
+def _key_check(standing: Standing, worker: PlayedRunner) -> Json:
+    with standing.parts.database.write() as tx:
+        ours = [vault for vault in known_vaults(tx) if str(vault.organization_id) == standing.ours.organization_id]
+        for turn in range(TURNS):
+            want_key_checks(tx, ours[:1], standing.parts.clock.now(), about_kid="matrix", turn=turn)
+    return worker.given("/vault-tasks?keyChecks=true")
 
 
 def _session(standing: Standing) -> str:
@@ -150,13 +170,18 @@ def _runner_doors(cast: Cast) -> Iterator[tuple[Door, ...]]:
         f"vault-logins/{cast.login_id}": {"given": {"accessor": "text", "ttlSeconds": 60}},
         "finish": {"outcome": "success"},
     }
-    yield _with_secret(cast, f"POST {tasks}/{cast.sweep['taskId']}/swept", {"result": "failed"}, "sweep's secret")
+    results = {  # the first is held for the shortest time
+        "swept": ({"result": "failed"}, "sweep's secret"),
+        "checked": ({"reached": False, "refetched": "other"}, "key check's secret"),
+        "finish": ({"checks": []}, "connection test's secret"),
+    }
+    for word, (body, owner) in results.items():
+        yield _with_secret(cast, f"POST {tasks}/{cast.tasks[word]['taskId']}/{word}", body, owner)
     yield _by_key(cast, "POST /runner/v1/register", REGISTRATION, "join token")
     yield _by_key(cast, f"POST {leases}", None, "runner key")
     yield _by_key(cast, f"POST {tasks}", None, "runner key")
-    finish = f"POST {tasks}/{cast.test['taskId']}/finish"
-    yield _with_secret(cast, finish, {"checks": []}, "connection test's secret")
     yield _by_key(cast, f"GET /id-token/v1/{lease['leaseId']}?audience=x", None, "job's request token")
+    yield _introspection(cast)
     for door, body in of_lease.items():
         route = f"POST {leases}/{lease['leaseId']}/{door}"
         yield _with_secret(cast, route, {**fenced, **body}, "run lease's secret")
@@ -165,6 +190,17 @@ def _runner_doors(cast: Cast) -> Iterator[tuple[Door, ...]]:
 def _by_key(cast: Cast, route: str, body: Any, owner: str) -> tuple[Door]:
     send = partial(_asked, cast.standing.http, route, body, {})
     return (Door(route, owner, send, bearer(cast.bearers[owner]), partial(_authorizations, cast)),)
+
+
+def _introspection(cast: Cast) -> tuple[Door]:
+    owner, party = "relying party's secret", cast.relying_party
+    send = partial(_asked, cast.standing.http, "POST /introspect", None, {})
+    right = basic(party, cast.bearers[owner])
+    return (
+        Door(
+            "POST /introspect", owner, send, right, lambda value: [*_authorizations(cast, value), basic(party, value)]
+        ),
+    )
 
 
 def _with_secret(cast: Cast, route: str, body: Json, owner: str) -> tuple[Door, Door]:
@@ -211,6 +247,7 @@ def _management_doors(cast: Cast) -> Iterator[tuple[Door]]:
         f"GET /api/configuration{organization}": None,
         f"GET /api/configuration-sets{organization}": None,
         f"GET /api/runners{organization}": None,
+        f"GET /api/relying-parties{organization}": None,
         f"GET /api/vault-tokens/outstanding{organization}": None,
         f"GET /api/audit-events{organization}": None,
         f"GET /api/environments/{environment}": None,
@@ -262,7 +299,7 @@ def _text(statuses: set[int]) -> str:
 
 def _neutral(cast: Cast, name: str) -> str:
     """Give a door's name without what is another one each time."""
-    for text in (cast.lease["leaseId"], cast.test["taskId"], cast.sweep["taskId"], cast.login_id):
+    for text in (cast.lease["leaseId"], *(task["taskId"] for task in cast.tasks.values()), cast.login_id):
         name = name.replace(text, "{id}")
     return re.sub(r"[0-9a-f]{8}-[0-9a-f-]{27}", "{id}", name)
 

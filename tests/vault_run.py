@@ -19,6 +19,7 @@ from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.outstanding import Outstanding, outstanding
 from runpass.server.deployments.run_leases import end_expired, finish, save_login, take
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
@@ -43,7 +44,7 @@ class Run:
             world.rules, minter, own=OwnAudiences(ISSUER[:-1], (ISSUER,)), lifetime=timedelta(minutes=5)
         )
         parts = (world.database, world.cipher, world.clock)
-        self.rules = TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
+        self.rules = TestRules(*parts, minter, ISSUER[:-1], IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json"))
         self.project, environment = tenant.somewhere_to_deploy()
         self.credential = tenant.credential(**value)
         tenant.assign(self.credential, self.project)

@@ -142,10 +142,6 @@ class ApiClient:
         """Delete what is there."""
         self._ask("DELETE", path, None, {})
 
-    def provider_metadata(self) -> Answer:
-        """Give the issuer's discovery document (OpenID Connect Discovery 1.0, section 4)."""
-        return _object(_parsed(self._send("GET", "/.well-known/openid-configuration", None, {})))
-
     def call(self, method: str, path: str, body: Mapping[str, Any] | Sequence[Any] | None = None) -> Any:
         """Give the JSON of any answer; `path` stands below `/api` and is sent as it is."""
         answer = self._send(method, f"/api{path}", body, {})

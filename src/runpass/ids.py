@@ -25,6 +25,7 @@ JoinTokenId = NewType("JoinTokenId", UUID)
 VaultTaskId = NewType("VaultTaskId", UUID)
 VaultLoginId = NewType("VaultLoginId", UUID)
 SessionId = NewType("SessionId", UUID)
+RelyingPartyId = NewType("RelyingPartyId", UUID)
 AuditId = NewType("AuditId", UUID)
 
 

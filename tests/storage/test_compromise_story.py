@@ -53,7 +53,7 @@ class Life:
         self.vault |= self.published(ISSUER)
         minter = Minter(self.servers[0].shared, ISSUER, world.clock)
         parts = (world.database, world.cipher, world.clock)
-        self.rules = TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}jwks.json", ISSUER)
+        self.rules = TestRules(*parts, minter, ISSUER[:-1], IssuerAddresses(ISSUER, f"{ISSUER}jwks.json"))
         for presence in self.presences:
             presence.tell()
 

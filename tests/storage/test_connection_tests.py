@@ -19,6 +19,7 @@ from runpass.secret import Secret
 from runpass.server.credentials.store import delete_assignment
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments.run_leases import take
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
@@ -35,7 +36,7 @@ REPORT = TestReport(checks=(Checked(name="dns", verdict=Verdict.OK, seen="127.0.
 def rules(world: World) -> TestRules:
     minter = Minter(KeyRing((new_key(world.clock.now()),)), ISSUER, world.clock)
     parts = (world.database, world.cipher, world.clock)
-    return TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
+    return TestRules(*parts, minter, ISSUER[:-1], IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json"))
 
 
 def now(tenant: Tenant, task: VaultTask) -> VaultTask:

@@ -22,6 +22,7 @@ from runpass.server.db.schema.tenancy import organizations
 from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.run_leases import save_report
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.claims import AWS_TAGS, supported
 from runpass.server.issuer.discovery import provider_metadata
 from runpass.server.issuer.keys import new_key
@@ -113,7 +114,9 @@ def test_a_connection_test_has_the_policies_of_the_organization_too(tenant: Tena
     tenant.assign(credential, project)
     tenant.set_organization(policies={"identity_subject": ["organizationId", "projectId"], "identity_aws_tags": True})
     tenant.connection_test(credential, project)
-    rules = TestRules(world.database, world.cipher, world.clock, minter, SHARED, f"{ISSUER}jwks.json", ISSUER)
+    rules = TestRules(
+        world.database, world.cipher, world.clock, minter, SHARED, IssuerAddresses(ISSUER, f"{ISSUER}jwks.json")
+    )
     test = take_test(rules, tenant.runner())
     assert test is not None
     for found in (claims(test.login_token), claims(test.expired_token)):

@@ -15,6 +15,7 @@ from runpass.secret import Secret
 from runpass.server.credentials.store import delete_assignment, delete_credential
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.key_checks import key_checks
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
@@ -43,7 +44,7 @@ FETCHED = KeyCheckReport(reached=True, refetched=Refetched.FETCHED, said="failed
 def rules(world: World) -> TestRules:
     minter = Minter(KeyRing((new_key(world.clock.now()),)), ISSUER, world.clock)
     parts = (world.database, world.cipher, world.clock)
-    return TestRules(*parts, minter, ISSUER[:-1], f"{ISSUER}.well-known/jwks.json", ISSUER)
+    return TestRules(*parts, minter, ISSUER[:-1], IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json"))
 
 
 def known(world: World) -> tuple[KnownVault, ...]:

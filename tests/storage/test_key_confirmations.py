@@ -20,6 +20,7 @@ from runpass.protocol.key_checks import KeyCheck, KeyCheckReport, Refetched
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.key_checks import key_checks
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.key_life import want_rotation
 from runpass.server.issuer.keys import SHARED, KeyRecord, KeyState
 from runpass.server.issuer.minting import Minter
@@ -70,7 +71,9 @@ class Server:
         world = self.world
         minter = Minter(self.rings.shared, ISSUER, world.clock)
         jwks_url = f"{ISSUER}.well-known/jwks.json"
-        return TestRules(world.database, world.cipher, world.clock, minter, ISSUER[:-1], jwks_url, ISSUER)
+        return TestRules(
+            world.database, world.cipher, world.clock, minter, ISSUER[:-1], IssuerAddresses(ISSUER, jwks_url)
+        )
 
 
 @pytest.fixture
@@ -212,6 +215,18 @@ def test_a_limit_of_nothing_checks_no_vault_and_waits_for_none(tenant: Tenant, w
     own_url(tenant, tenant.credential())
     world_policy = Server(world, limit=timedelta(0))
     assert not publish(world_policy).confirmation_awaited
+
+
+def test_no_rotation_of_the_shared_keys_waits_for_vaults_that_trust_an_organizations_own_issuer(
+    tenant: Tenant, world: World, server: Server
+):
+    own_url(tenant, tenant.credential())
+    tenant.set_organization(policies={"identity_issuer": "own"})
+    key = publish(server)
+    assert not key.confirmation_awaited
+    assert standings(world, key) == {}
+    with pytest.raises(Conflict):
+        own_url(tenant, tenant.credential(jwtAuthBackendPath="second"))
 
 
 def test_a_fetch_counts_only_while_a_check_of_that_vault_goes_on_and_with_the_key_in_it(

@@ -97,7 +97,7 @@ def test_all_bad_fields_are_named_at_once(server: Server, with_bodies: list[Ask]
 def test_a_query_and_a_path_of_the_wrong_kind_are_refused(server: Server):
     admin = basic(server.ours.callers["Admin"])
     for ask in asks(server.ours):
-        if ask.by_bearer:
+        if ask.by_bearer or ask.route.startswith("GET /o/"):  # whose documents are 404 for all that is unknown
             continue
         ids = [name for name in ask.query if name.endswith("Id")]
         for name in ids:

@@ -17,6 +17,7 @@ PLANTED = "canary-7c1e"
 SHOWN_ONCE = {
     "POST /api/api-keys": "apiKeySecret",
     "POST /api/runners/join-tokens": "joinToken",
+    "POST /api/relying-parties": "secret",
 }
 """Answers that make a new secret and show it here and never again."""
 
@@ -32,6 +33,7 @@ def secrets(server: Server) -> dict[str, str]:
         found[f"{name}: first key"] = things.tenant.api_secret.reveal()
         found[f"{name}: runner key"] = things.runner.key.reveal()
         found[f"{name}: join token"] = things.join_token.reveal()
+        found[f"{name}: relying party's secret"] = things.relying_party.secret.reveal()
         found[f"{name}: lease secret"] = things.lease.lease_secret.reveal()
     return found
 
@@ -83,7 +85,7 @@ def test_a_new_secret_is_shown_once_and_its_log_line_does_not_have_it(server: Se
             made.append(ask.send(server.client).json()["runnerKey"])
         if ask.route.endswith("/identity-token"):
             made.append(ask.send(server.client).json()["token"])
-    assert len(made) == 4
+    assert len(made) == 5
     assert all(len(secret) > 40 for secret in made)
     for ask in asks(server.ours):
         if ask.route.startswith("GET"):

@@ -1,7 +1,11 @@
-"""`runpass keys`: the shared issuer's signing keys. They are the operator's: it works on the server's machine."""
+"""`runpass keys`: signing keys, the shared issuer's if no organization is named. They are the operator's.
+
+It works on the server's machine.
+"""
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -20,6 +24,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, rotate, remove, kill and export signing keys, where the server's database is.")
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's id, as `runpass keys list` prints it.")]
+Of = Annotated[
+    UUID | None,
+    typer.Option(
+        "--organization", metavar="ID", help="The keys of this organization's own issuer. Default: the shared issuer's."
+    ),
+]
 _COLUMNS = {
     "Key id": "keyId",
     "State": "state",
@@ -37,6 +47,7 @@ _COLUMNS = {
 @app.command("list")
 def list_(
     *,
+    organization: Of = None,
     with_gone: Annotated[bool, typer.Option("--all", help="Also the keys that are gone.")] = False,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
@@ -44,11 +55,10 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List the keys and where each is in its life. The server may be running."""
-    from runpass.server.issuer.keys import SHARED
     from runpass.server.issuer.store import list_records
 
     with server_database(settings, data_dir, database_url) as database, database.read() as tx:
-        found = [_shown(key) for key in list_records(tx, SHARED, with_gone=with_gone)]
+        found = [_shown(key) for key in list_records(tx, organization, with_gone=with_gone)]
     if as_json:
         print_json(found)
     else:
@@ -89,6 +99,7 @@ def confirmations(
 @app.command()
 def rotate(
     *,
+    organization: Of = None,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -100,10 +111,9 @@ def rotate(
     once. For a key that has leaked this is not enough: see `runpass keys compromise`.
     """
     from runpass.server.issuer.key_life import want_rotation
-    from runpass.server.issuer.keys import SHARED
 
     with server_database(settings, data_dir, database_url) as database:
-        active = want_rotation(database, SYSTEM_CLOCK, SHARED, operator())
+        active = want_rotation(database, SYSTEM_CLOCK, organization, operator())
     if as_json:
         print_json(_shown(active))
     else:
@@ -147,18 +157,18 @@ app.command(cls=WithKid)(compromise)
 @app.command("export-public")
 def export_public(
     *,
+    organization: Of = None,
     pem: Annotated[bool, typer.Option("--pem", help="Print PEM, for `jwt_validation_pubkeys`.")] = False,
     settings: SettingsFile = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
 ) -> None:
     """Print the public halves of all keys that are published, upcoming ones included: a JWK Set, or PEM."""
-    from runpass.server.issuer.keys import SHARED
     from runpass.server.issuer.publishable import public_pem, publishable
     from runpass.server.issuer.store import list_records
 
     with server_database(settings, data_dir, database_url) as database, database.read() as tx:
-        keys = list_records(tx, SHARED)
+        keys = list_records(tx, organization)
     for key in keys:
         if not publishable(key.public_jwk):
             say(f"{key.kid} is left out: no relying party could be sure to read it")

@@ -1,6 +1,6 @@
 """`runpass organization`: the organization and its policies."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ _AUDIENCES = "An audience that jobs may ask identity tokens for, or its beginnin
 _PREFIXED = "Give tokens env0's claims a second time, as https://env0.com/<name>."
 _TAGS = "Give tokens AWS session tags."
 _TRANSITIVE = "A session tag that AWS hands on when roles are chained; once for each. none: none."
+_ISSUER = "Whose tokens runs get. prepared: still the shared issuer's, with the own one's keys published already."
 _DEFAULT_TTL = "How long an environment lives whose request says nothing; none for no limit."
 
 
@@ -50,6 +51,7 @@ def policy(  # noqa: PLR0913 -- one option for each policy
     ] = None,
     max_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_MAX_TTL)] = None,
     default_ttl: Annotated[str | None, typer.Option(metavar="LIFETIME", help=_DEFAULT_TTL)] = None,
+    identity_issuer: Annotated[Literal["shared", "prepared", "own"] | None, typer.Option(help=_ISSUER)] = None,
     allow_audience: Annotated[list[str] | None, typer.Option(metavar="AUDIENCE", help=_AUDIENCES)] = None,
     identity_subject: Annotated[str | None, typer.Option("--subject", metavar="CLAIMS", help=subject.TEMPLATE)] = None,
     prefixed_claims: Annotated[
@@ -68,6 +70,7 @@ def policy(  # noqa: PLR0913 -- one option for each policy
         "defaultTtl": default_ttl,
         "identityPrefixedClaims": prefixed_claims,
         "identityAwsTags": aws_tags,
+        "identityIssuer": identity_issuer,
     }
     wanted["allowedIdentityAudiences"] = _NONE if allow_audience == [_NONE] else allow_audience
     wanted["identityAwsTransitiveTags"] = _NONE if aws_transitive_tag == [_NONE] else aws_transitive_tag
@@ -109,6 +112,7 @@ def _print(answer: Answer, *, as_json: bool) -> None:
             "Claims under https://env0.com/ (identityPrefixedClaims)": answer["identityPrefixedClaims"],
             "AWS session tags (identityAwsTags)": answer["identityAwsTags"],
             "Tags that AWS hands on (identityAwsTransitiveTags)": answer["identityAwsTransitiveTags"] or "none",
+            "Issuer of identity tokens (identityIssuer)": answer["identityIssuer"],
             "Created": answer["createdAt"],
         }
     )

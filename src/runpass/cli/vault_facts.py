@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from runpass.cli.connecting import Answer, connected, identify
-from runpass.errors import ControlPlaneError, FieldError, Forbidden, InvalidInput, NotFound
+from runpass.errors import FieldError, Forbidden, InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from runpass.api_client import ApiClient
@@ -76,19 +76,16 @@ def projects_with(
 
 
 def _from_server(api: "ApiClient", named: Named, credential: str, own_url: OwnUrl | None) -> Named:
-    metadata = api.provider_metadata()
-    issuer, jwks_url = metadata.get("issuer"), metadata.get("jwks_uri")
-    if not isinstance(issuer, str) or not isinstance(jwks_url, str):
-        raise ControlPlaneError(
-            "the server's discovery document names no issuer and keys", hint="is RUNPASS_URL right?"
-        )
+    told = api.one("GET", "/organizations", api.organization_id, "issuer")
+    jwks_url = told["jwksUrl"]
     credential_id = identify(api, "credential", credential)
-    if own_url is not None and named.jwks_url is None:
+    is_shared = told["identityIssuer"] != "own"  # the keys at a Vault's own URL are the shared issuer's
+    if own_url is not None and named.jwks_url is None and (own_url.is_wanted or is_shared):
         jwks_url = own_jwks_url(api, credential_id, own_url) or jwks_url
     return Named(
-        issuer=named.issuer or issuer,
+        issuer=named.issuer or told["issuer"],
         jwks_url=named.jwks_url or jwks_url,
-        audience=named.audience,
+        audience=named.audience or told["audience"],
         organization_id=named.organization_id or UUID(api.organization_id),
         credential_id=named.credential_id or UUID(credential_id),
         project_ids=named.project_ids or _assigned_projects(api, credential_id),

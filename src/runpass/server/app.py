@@ -45,13 +45,19 @@ from runpass.server.http.middleware import RequestShell, SizeLimit
 from runpass.server.http.openapi import ManagementApi, operation_id
 from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
+from runpass.server.issuer.addresses import addresses_of
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
+from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
 from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.opening import Parts
+from runpass.server.relying_parties import api as relying_parties
+from runpass.server.relying_parties.door import IntrospectionDoor
+from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
+from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
@@ -73,6 +79,7 @@ from runpass.server.web.places import CONSOLE, to_home
 ROOMS = (
     organizations,
     subject_preview,
+    organization_issuers,
     api_keys,
     projects,
     projects_ending,
@@ -90,6 +97,7 @@ ROOMS = (
     runners,
     runners_ending,
     outstanding_api,
+    relying_parties,
     audit_events,
 )
 
@@ -102,7 +110,9 @@ def build_app(parts: Parts) -> Starlette:
     wakeups = Wakeups()
     lifetime = timedelta(seconds=settings.lease_seconds)
     rules = LeaseRules(parts.database, parts.cipher, parts.clock, lifetime, settings.max_log_bytes)
-    minter = Minter(parts.ring, settings.issuer_url, parts.clock)
+    addresses = addresses_of(settings)
+    own_minters = OwnMinters(parts.rings, addresses, parts.clock)
+    minter = Minter(parts.ring, settings.issuer_url, parts.clock, own_minters.of)
     token_lifetime = timedelta(seconds=settings.token_lifetime_seconds)
     own = OwnAudiences(settings.audience, (settings.public_url, settings.issuer_url))
     passport = Passport(rules, minter, own=own, lifetime=token_lifetime)
@@ -115,12 +125,17 @@ def build_app(parts: Parts) -> Starlette:
         settings.jwks_url,
         max_age_seconds=settings.jwks_max_age_seconds,
         on_fetch=sightings.saw,
+        introspection_url=addresses.introspection_url,
     )
+    own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
+    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses)
     api, pages = build_api(parts, wakeups), Pages()
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
+        *own_documents.routes(settings.documents_path),
         *door.routes(),
         *IdTokenDoor(passport).routes(),
+        *IntrospectionDoor(introspection).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.rings).routes(),
         Mount("/api", api),
@@ -139,9 +154,7 @@ def build_app(parts: Parts) -> Starlette:
 
 def _test_rules(parts: Parts, minter: Minter) -> TestRules:
     settings = parts.settings
-    return TestRules(
-        parts.database, parts.cipher, parts.clock, minter, settings.audience, settings.jwks_url, settings.issuer_url
-    )
+    return TestRules(parts.database, parts.cipher, parts.clock, minter, settings.audience, addresses_of(settings))
 
 
 def _shell(parts: Parts, pages: Pages) -> list[Middleware]:
@@ -180,6 +193,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
         api.state.cipher = parts.cipher
         api.state.clock = parts.clock
         api.state.settings = parts.settings
+        api.state.rings = parts.rings
         api.state.logins = Logins()
         api.state.refusals = Refusals(parts.database, parts.clock)
     return api

@@ -116,6 +116,10 @@ class ServerSettings(BaseModel):
         " and were not seen to fetch it; then it signs all the same, never before `key_publish_ahead_seconds`. 0: no"
         " Vault is checked, and none is waited for.",
     )
+    organization_issuers: bool = Field(
+        default=True,
+        description="Allow organizations to choose an issuer with keys of their own. Those that have one keep it.",
+    )
     run_timeout_seconds: float = Field(default=3600.0, gt=0, le=604_800, description="How long a run may take.")
     lease_seconds: float = Field(
         default=30.0, ge=1, le=600, description="How long a run lease lives without a heartbeat of its runner."

@@ -29,12 +29,20 @@ def asking(tx: Transaction, lease_id: RunLeaseId, bearer: Secret, now: datetime)
     proven = matches(bearer, _NONE if lease is None else lease.id_token_sha256 or _NONE)
     if lease is None or lease.id_token_sha256 is None or not proven:
         raise Unauthenticated(REFUSED)
-    if lease.ended_at is not None or lease.expires_at <= now:
+    run = run_of(tx, lease, now)
+    if run is None:
         raise Unauthenticated(REFUSED)
+    return lease, *run
+
+
+def run_of(tx: Transaction, lease: Lease, now: datetime) -> tuple[Deployment, Runner] | None:
+    """Give the deployment and the runner of a lease whose run goes on at this moment; None for any other lease."""
+    if lease.ended_at is not None or lease.expires_at <= now:
+        return None
     deployment = store.get_deployment(tx, lease.organization_id, lease.deployment_id)
     runner = get_runner(tx, lease.runner_id)
     if deployment is None or deployment.status is not DeploymentStatus.IN_PROGRESS:
-        raise Unauthenticated(REFUSED)
+        return None
     if runner is None or runner.revoked_at is not None:
-        raise Unauthenticated(REFUSED)
-    return lease, deployment, runner
+        return None
+    return deployment, runner

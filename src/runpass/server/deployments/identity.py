@@ -136,7 +136,8 @@ class Passport:
         optional = optional_claims_of(run.organization.policies)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
         subject, audience = subject_of(run.organization, claims), wanted.audience
-        minted = self._minter.mint(claims, subject=subject, audience=audience, lifetime=lifetime, optional=optional)
+        minter = self._minter.of(run.organization.issuer)
+        minted = minter.mint(claims, subject=subject, audience=audience, lifetime=lifetime, optional=optional)
         with self._rules.database.write() as tx:
             if not lease_store.count_mint(tx, run.lease.id, now):
                 raise StaleLease("the run lease ended while the token was made")

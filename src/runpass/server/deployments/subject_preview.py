@@ -14,6 +14,7 @@ from runpass.protocol.credentials import CredentialKind, RecordedRole
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.db.engine import Transaction
+from runpass.server.issuer.addresses import addresses_of
 from runpass.server.issuer.claims import AWS_TAGS, ENV0_PREFIX, WorkloadClaims, claims_of
 from runpass.server.settings import ServerSettings
 from runpass.server.templates.store import get_template
@@ -107,7 +108,7 @@ def place_of(
         project=project,
         environment=environment,
         template_name=template.name,
-        issuer=settings.issuer_url,
+        issuer=addresses_of(settings).issuer_url(organization.issuer),
         audience=chosen.value.audience(settings.audience, chosen.id) if chosen else settings.audience,
         credential=chosen,
     )

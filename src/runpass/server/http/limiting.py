@@ -30,6 +30,8 @@ ALL_PATHS: Final = 10
 LOGIN_SECONDS: Final = 60.0
 SIGN_IN: Final = "/console/sign-in"
 """Where people prove who they are: by a form, not by a header."""
+INTROSPECTION_PATH: Final = "/introspect"
+_LIMITED_POSTS: Final = frozenset({"/runner/v1/register", INTROSPECTION_PATH})
 _KNOWN: Final = 4_096
 _IPV6_PREFIX: Final = 64
 
@@ -137,12 +139,12 @@ class KnownCallers:
 
 
 def is_limited(method: str, path: str) -> bool:
-    """Whether a request counts: the management API, the console and the registration of runners.
+    """Whether a request counts: the management API, the console, the registration of runners, questions about tokens.
 
     Runners' other doors do not (they need a runner key, and wait on purpose), nor do the public documents.
     """
     is_api = path == "/api" or path.startswith("/api/")
-    return is_api or is_console(path) or (method == "POST" and path == "/runner/v1/register")
+    return is_api or is_console(path) or (method == "POST" and path in _LIMITED_POSTS)
 
 
 def is_console(path: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from runpass.server.http.limiting import INTROSPECTION_PATH
 from runpass.server.issuer.keys import IssuerScope
 from runpass.server.settings import ServerSettings
 
@@ -24,6 +25,8 @@ class IssuerAddresses:
 
     shared_url: str
     shared_jwks_url: str
+    introspection_url: str | None = None
+    """Where relying parties ask whether a token counts, the same for all issuers."""
 
     def issuer_url(self, issuer: IssuerScope) -> str:
         """Give the `iss` of an issuer's tokens."""
@@ -39,4 +42,4 @@ class IssuerAddresses:
 
 def addresses_of(settings: ServerSettings) -> IssuerAddresses:
     """Give the addresses that follow from a server's settings."""
-    return IssuerAddresses(settings.issuer_url, settings.jwks_url)
+    return IssuerAddresses(settings.issuer_url, settings.jwks_url, f"{settings.public_url}{INTROSPECTION_PATH}")

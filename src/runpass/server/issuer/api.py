@@ -46,12 +46,14 @@ class IssuerDocuments:
         *,
         max_age_seconds: int = MAX_AGE_SECONDS,
         on_fetch: OnFetch | None = None,
+        introspection_url: str | None = None,
     ) -> None:
         self._ring = ring
         self._issuer_url = issuer_url
         self._jwks_url = jwks_url
         self._cached = f"public, max-age={max_age_seconds}"
         self._on_fetch = on_fetch
+        self._introspection_url = introspection_url
         self._made = self._make(ring.current)
 
     def routes(self, path: str) -> list[Route]:
@@ -86,7 +88,7 @@ class IssuerDocuments:
         return made
 
     def _make(self, ring: KeyRing) -> _Documents:
-        metadata = provider_metadata(self._issuer_url, self._jwks_url, ring)
+        metadata = provider_metadata(self._issuer_url, self._jwks_url, ring, self._introspection_url)
         return _Documents(ring, metadata, jwks_document(ring), frozenset(key.kid for key in ring.keys))
 
 

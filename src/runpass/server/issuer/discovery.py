@@ -26,8 +26,15 @@ def jwks_document(ring: KeyRing) -> Document:
     return _document(ring.jwks())
 
 
-def provider_metadata(issuer_url: str, jwks_url: str, ring: KeyRing) -> Document:
-    """Give the provider metadata; `issuer` is byte-equal to every token's `iss`."""
+def provider_metadata(issuer_url: str, jwks_url: str, ring: KeyRing, introspection_url: str | None = None) -> Document:
+    """Give the provider metadata; `issuer` is byte-equal to every token's `iss`.
+
+    The introspection endpoint and its methods are members of RFC 8414, section 2.
+    """
+    introspection = {
+        "introspection_endpoint": introspection_url,
+        "introspection_endpoint_auth_methods_supported": ["client_secret_basic"],
+    }
     return _document(
         {
             "issuer": issuer_url,
@@ -37,6 +44,7 @@ def provider_metadata(issuer_url: str, jwks_url: str, ring: KeyRing) -> Document
             "id_token_signing_alg_values_supported": sorted({key.algorithm for key in ring.keys}),
             "scopes_supported": ["openid"],
             "claims_supported": supported(),
+            **(introspection if introspection_url else {}),
         }
     )
 

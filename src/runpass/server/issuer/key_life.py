@@ -104,7 +104,10 @@ def want_rotation(database: Database, clock: Clock, issuer: IssuerScope, actor: 
         change = store.next_change(tx)
         active = next((key for key in store.list_records(tx, issuer) if key.state is KeyState.ACTIVE), None)
         if active is None:
-            raise Conflict("there is no active signing key", hint="start the server: it makes one")
+            hint = "start the server: it makes one"
+            if issuer is not None:
+                hint = "the organization has not chosen an issuer of its own: identityIssuer"
+            raise Conflict("there is no active signing key", hint=hint)
         if active.rotation_wanted_at is not None:
             return active
         now = clock.now()

@@ -1,17 +1,19 @@
 """Minting: facts in, a signed token out. Pure apart from the key and the clock; whoever calls it keeps the audit."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID, uuid4
 
 from runpass.clock import Clock, unix_seconds
+from runpass.errors import Unavailable
 from runpass.protocol import sweeper
 from runpass.secret import Secret
 from runpass.server.issuer.algorithms import base64url
 from runpass.server.issuer.claims import NONE, OptionalClaims, WorkloadClaims, claims_of
+from runpass.server.issuer.keys import IssuerScope
 from runpass.server.issuer.ring import RingSource
 
 PROBE_API_KEY_TYPE: Final = "key-probe"
@@ -30,12 +32,26 @@ class Minted:
 
 
 class Minter:
-    """Signs workload identity tokens with the ring's active key."""
+    """Signs workload identity tokens of one issuer with its ring's active key.
 
-    def __init__(self, ring: RingSource, issuer_url: str, clock: Clock) -> None:
+    That of the shared issuer also knows those of organizations, if this server has any.
+    """
+
+    def __init__(
+        self, ring: RingSource, issuer_url: str, clock: Clock, own: "Callable[[UUID], Minter] | None" = None
+    ) -> None:
         self.ring = ring
-        self._issuer_url = issuer_url
+        self.issuer_url = issuer_url
         self._clock = clock
+        self._own = own
+
+    def of(self, issuer: IssuerScope) -> "Minter":
+        """Give the minter of an issuer. SECURITY: there is no falling back from an organization's to the shared one."""
+        if issuer is None:
+            return self
+        if self._own is None:
+            raise Unavailable("this server has no issuers of organizations")
+        return self._own(issuer)
 
     def mint(
         self,
@@ -90,7 +106,7 @@ class Minter:
         issued, expires = valid[0], min(valid[1], valid[0] + key.longest_token)  # what the key is kept for
         jti = str(uuid4())
         payload = {
-            "iss": self._issuer_url,
+            "iss": self.issuer_url,
             "sub": subject,
             "aud": audience,
             "iat": unix_seconds(issued),

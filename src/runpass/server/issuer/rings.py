@@ -3,13 +3,19 @@
 The hot path asks no database. What is in memory may therefore be older than what is stored, and how old is known:
 past `stale_after` nothing is signed, because another server may have retired or killed the key; past
 `documents_stale_after` nothing is published, because a key may sign by then that is not in the document.
+
+Which organizations have an issuer of their own is in memory, too, as ids alone. Their rings are read when they are
+first asked for. Those that nobody asks for are looked after a few at a time, so that their keys rotate all the same.
 """
 
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -29,6 +35,10 @@ _log = structlog.get_logger(__name__)
 REFRESH_EVERY_SECONDS: Final = 0.5
 STUCK: Final = timedelta(minutes=1)
 """How long nothing is tried with keys that could not be moved on."""
+MOST_IN_MEMORY: Final = 16_384
+"""Rings of organizations that a process keeps: about 200 MB with RSA keys that have all signed, a third with others."""
+LOOKED_AFTER_AT_ONCE: Final = 5
+"""Issuers that nobody asked for whose keys are looked after each time: ten thousand in a quarter of an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +54,8 @@ class _Seen:
     """What was read, up to which change, and when the reading began, on both clocks."""
 
     rings: Mapping[IssuerScope, "_Kept"]
+    known: frozenset[UUID]
+    """Organizations that have keys."""
     change: int
     monotonic: float
     wall: float
@@ -52,10 +64,14 @@ class _Seen:
 class Rings:
     """Rings by issuer: the shared one from the start, an organization's once it was asked for."""
 
-    def __init__(self, life: KeyLife) -> None:
+    def __init__(self, life: KeyLife, most_in_memory: int = MOST_IN_MEMORY) -> None:
         self._life = life
+        self._most = most_in_memory
         self._turn = threading.Lock()
-        self._seen = _Seen({}, -1, 0.0, 0.0)
+        self._seen = _Seen({}, frozenset(), store.BEFORE_ALL, 0.0, 0.0)
+        self._to_look_after: deque[UUID] = deque()
+        self._earliest: datetime | None = None
+        self._earliest_of: Mapping[IssuerScope, _Kept] = {}
         self.shared = LiveRing(self, SHARED)
 
     @property
@@ -77,23 +93,29 @@ class Rings:
     def ring_for(self, issuer: IssuerScope) -> "LiveRing":
         """Give the ring of an issuer. The first time it is read from the database, and its first key made.
 
-        Only what somebody asked for is in memory: there may be ten thousand organizations.
+        SECURITY: only for an organization that has chosen this; `has_issuer` is what anybody may ask.
         """
-        if issuer not in self._seen.rings:
-            self._load(issuer)
+        self.last_read(issuer)
         return LiveRing(self, issuer)
+
+    def has_issuer(self, organization_id: UUID) -> bool:
+        """Whether an organization has an issuer of its own, as far as this process knows. Asks no database."""
+        return organization_id in self._seen.known
+
+    def is_in_memory(self, issuer: IssuerScope) -> bool:
+        """Whether the ring of an issuer can be had without asking the database."""
+        return issuer in self._seen.rings
 
     def tend(self) -> None:
         """Catch up with the database, and move on the keys whose time has come."""
         self.refresh()
         now = self._life.clock.now()
-        for issuer, kept in self._seen.rings.items():
-            if kept.due is None or kept.due > now:
-                continue
+        for issuer in self._due(now):
             if self._moved_on(issuer):
                 self.refresh()
             else:
                 self._put_off(issuer, now + STUCK)
+        self._look_after_others()
 
     def refresh(self) -> None:
         """Read again whatever has changed since the last time; usually that is one small query."""
@@ -101,10 +123,13 @@ class Rings:
             monotonic, wall = self._times()
             with self._life.database.read() as tx:
                 change = store.last_change(tx)
-                rings = dict(self._seen.rings)
-                for issuer in self._changed(tx, change) & rings.keys():
-                    rings[issuer] = self._kept(tx, issuer)
-            self._seen = _Seen(rings, change, monotonic, wall)
+                changed, known = self._news(tx, change)
+                rings = self._seen.rings
+                if changed:
+                    rings = {of: kept for of, kept in rings.items() if of is SHARED or of in known}
+                    rings |= {of: self._kept(tx, of) for of in changed & rings.keys()}
+            self._to_look_after.extendleft(_organizations(changed - rings.keys()))
+            self._seen = _Seen(rings, known, change, monotonic, wall)
 
     def age(self) -> timedelta:
         """Give how long ago the database was read: the longer of both clocks, since one stands still in a sleep."""
@@ -122,28 +147,58 @@ class Rings:
         return self._seen.change
 
     def last_read(self, issuer: IssuerScope) -> KeyRing:
-        """Give the ring as it was read last, however long ago."""
-        return self._seen.rings[issuer].ring
+        """Give the ring as it was read last, however long ago; it is read now if it is not in memory."""
+        return (self._seen.rings.get(issuer) or self._load(issuer)).ring
 
-    def _changed(self, tx: Transaction, change: int) -> set[IssuerScope]:
-        if change == self._seen.change:
-            return set()
-        if change < self._seen.change:  # the database is another one: it was restored
-            return set(self._seen.rings)
-        return store.changed_issuers(tx, self._seen.change)
+    def _news(self, tx: Transaction, change: int) -> tuple[AbstractSet[IssuerScope], frozenset[UUID]]:
+        """Give whose keys have changed since the last time, and which organizations have keys now."""
+        seen = self._seen
+        if change == seen.change:
+            return frozenset(), seen.known
+        if change < seen.change:  # the database is another one: it was restored
+            return seen.rings.keys(), _organizations(store.changed_issuers(tx, store.BEFORE_ALL))
+        changed = store.changed_issuers(tx, seen.change)
+        return changed, seen.known | _organizations(changed)
 
-    def _load(self, issuer: IssuerScope) -> None:
+    def _due(self, now: datetime) -> list[IssuerScope]:
+        """Give whose keys have something to be done with now. Looks at each ring only when there are others."""
+        rings = self._seen.rings
+        if self._earliest_of is not rings:
+            moments = (kept.due for kept in rings.values() if kept.due is not None)
+            self._earliest, self._earliest_of = min(moments, default=None), rings
+        if self._earliest is None or self._earliest > now:
+            return []
+        return [issuer for issuer, kept in rings.items() if kept.due is not None and kept.due <= now]
+
+    def _look_after_others(self) -> None:
+        """Move on the keys of a few issuers that are not in memory; one after the other, everybody's turn comes."""
+        if not self._to_look_after and len(self._seen.known) >= len(self._seen.rings):
+            self._to_look_after.extend(self._seen.known - self._seen.rings.keys())
+        for _ in range(min(LOOKED_AFTER_AT_ONCE, len(self._to_look_after))):
+            issuer = self._to_look_after.popleft()
+            if self.has_issuer(issuer):  # SECURITY: else this would make a key for whoever never chose one
+                self._moved_on(issuer)
+
+    def _load(self, issuer: IssuerScope) -> _Kept:
         self._moved_on(issuer)
         with self._turn:
             monotonic, wall = self._times()
             with self._life.database.read() as tx:
                 kept = self._kept(tx, issuer)
-                change = store.last_change(tx)
-            seen = self._seen
-            if not seen.rings:
-                self._seen = _Seen({issuer: kept}, change, monotonic, wall)
-            else:  # the others were not read now
-                self._seen = _Seen({**seen.rings, issuer: kept}, seen.change, seen.monotonic, seen.wall)
+                if not self._seen.rings:
+                    change = store.last_change(tx)
+                    self._seen = _Seen({}, self._news(tx, change)[1], change, monotonic, wall)
+            seen, own = self._seen, _organizations([issuer])
+            # The others were not read now, so what is in memory is as old as it was.
+            self._seen = replace(seen, rings=self._with(issuer, kept), known=seen.known | own)
+        return kept
+
+    def _with(self, issuer: IssuerScope, kept: _Kept) -> dict[IssuerScope, _Kept]:
+        """Give the rings with one more. When there are too many, the organization's goes that was read longest ago."""
+        found = {**self._seen.rings, issuer: kept}
+        if len(found) > self._most + 1:
+            del found[next(of for of in found if of is not SHARED)]
+        return found
 
     def _kept(self, tx: Transaction, issuer: IssuerScope) -> _Kept:
         ring = load_ring(tx, self._life.cipher, issuer)
@@ -159,8 +214,9 @@ class Rings:
 
     def _put_off(self, issuer: IssuerScope, until: datetime) -> None:
         with self._turn:
-            seen = self._seen
-            self._seen = replace(seen, rings={**seen.rings, issuer: replace(seen.rings[issuer], due=until)})
+            seen, kept = self._seen, self._seen.rings.get(issuer)
+            if kept is not None:
+                self._seen = replace(seen, rings={**seen.rings, issuer: replace(kept, due=until)})
 
     def _times(self) -> tuple[float, float]:
         return self._life.clock.monotonic(), self._life.clock.now().timestamp()
@@ -210,6 +266,10 @@ def open_rings(
     rings = Rings(KeyLife(database, cipher, clock, policy or Policy(), confirming or Nobody()))
     rings.open()
     return rings
+
+
+def _organizations(issuers: Iterable[IssuerScope]) -> frozenset[UUID]:
+    return frozenset(issuer for issuer in issuers if issuer is not None)
 
 
 def load_ring(tx: Transaction, cipher: Cipher, issuer: IssuerScope) -> KeyRing:

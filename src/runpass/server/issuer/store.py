@@ -13,6 +13,8 @@ from runpass.server.db.schema.issuer import signing_key_changes, signing_keys
 from runpass.server.issuer.algorithms import load_private, public_jwk
 from runpass.server.issuer.keys import PUBLISHED, IssuerScope, KeyRecord, KeyState, SigningKey
 
+BEFORE_ALL: Final = -1
+"""The number of a change before the first one."""
 _THE_ROW: Final = 1
 _MOMENTS: Final = (
     "created_at",

@@ -9,11 +9,21 @@ from uuid import UUID
 
 from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId
 from runpass.server.access.actors import ScopePath
+from runpass.server.issuer.keys import SHARED, IssuerScope
 
 MAX_AUDIENCE: Final = 255
 """Characters of one audience of an identity token."""
 MAX_ALLOWED: Final = 100
 """Entries of an organization's limit on audiences."""
+
+
+class IdentityIssuer(StrEnum):
+    """Which issuer an organization's tokens are of."""
+
+    SHARED = "shared"
+    PREPARED = "prepared"
+    """Tokens are of the shared one. The own one is published, so that Vaults can be told of it."""
+    OWN = "own"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,16 @@ class Organization:
     created_by: str
     created_at: datetime
     updated_at: datetime
+
+    @property
+    def identity_issuer(self) -> IdentityIssuer:
+        """Give what the organization decided about its issuer."""
+        return IdentityIssuer(self.policies.get("identity_issuer", IdentityIssuer.SHARED))
+
+    @property
+    def issuer(self) -> IssuerScope:
+        """Give the issuer of every token that is minted for this organization now."""
+        return self.id if self.identity_issuer is IdentityIssuer.OWN else SHARED
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,16 +15,18 @@ from runpass.server.access.permissions import Permission
 from runpass.server.access.users import User, user
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
-from runpass.server.http.dependencies import Db, Now
+from runpass.server.http.dependencies import Db, Now, Settings
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Flag, Moment
+from runpass.server.issuer.dependencies import KeyRings
 from runpass.server.issuer.subjects import SubjectClaim
 from runpass.server.tenancy import store
+from runpass.server.tenancy.choosing_issuer import check_allowed, make_ready
 from runpass.server.tenancy.identities import NAMES as IDENTITY_POLICIES
 from runpass.server.tenancy.identities import IdentityPolicies
 from runpass.server.tenancy.lifetimes import Lifetime
 from runpass.server.tenancy.lookup import own_organization
-from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, Organization
+from runpass.server.tenancy.model import MAX_ALLOWED, MAX_AUDIENCE, IdentityIssuer, Organization
 from runpass.server.tenancy.policies import OWN_COLUMNS, changed_columns, decided
 
 router = APIRouter(prefix="/organizations", tags=["Organizations"])
@@ -50,6 +52,7 @@ class OrganizationAnswer(ApiModel):
     identity_prefixed_claims: bool = False
     identity_aws_tags: bool = False
     identity_aws_transitive_tags: list[str] | None = None
+    identity_issuer: str = IdentityIssuer.SHARED.value
     enable_oidc: bool
     allow_clear_text_vault: bool
     is_self_hosted_k8s: bool = False
@@ -78,6 +81,15 @@ Audiences = Annotated[
 ]
 
 
+ChosenIssuer = Annotated[
+    IdentityIssuer,
+    Field(
+        description="Whose tokens runs get: the `shared` issuer's, or the organization's `own`; `prepared` publishes"
+        " the own one's keys while tokens still are of the shared one.",
+    ),
+]
+
+
 class ChangePolicies(IdentityPolicies):
     """Request: policies of an organization; what is left out stays as it is, and null takes a limit away."""
 
@@ -85,6 +97,7 @@ class ChangePolicies(IdentityPolicies):
     default_ttl: Lifetime = None
     requires_approval: Flag | None = None
     allowed_identity_audiences: Audiences | None = None
+    identity_issuer: ChosenIssuer | None = None
     enable_oidc: Flag | None = None
     allow_clear_text_vault: Flag | None = None
     do_not_report_skipped_status_checks: Flag | None = None
@@ -98,6 +111,7 @@ _TOLD = {
     *IDENTITY_POLICIES,
     "requires_approval",
     "allowed_identity_audiences",
+    "identity_issuer",
     "max_ttl",
     "default_ttl",
 }
@@ -121,11 +135,15 @@ def change_policies(  # noqa: PLR0913 -- one parameter for each part of the requ
     *,
     clock: Now,
     response: Response,
+    settings: Settings,
+    rings: KeyRings,
     if_match: IfMatch = None,
 ) -> OrganizationAnswer:
     """Change an organization's policies."""
     caller.require_organization(OrganizationId(organization_id), Permission.EDIT_ORGANIZATION_SETTINGS)
-    wanted = decided(body.model_dump(exclude_unset=True))
+    wanted = decided(body.model_dump(mode="json", by_alias=False, exclude_unset=True))
+    check_allowed(body.identity_issuer, settings)
+    make_ready(rings, caller.organization_id, body.identity_issuer)
     with db.write() as tx:
         organization = own_organization(tx, caller)
         check_unchanged(if_match, organization.updated_at)

@@ -1,6 +1,6 @@
 """Every query on organizations and projects."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -38,6 +38,12 @@ def get_organization(tx: Transaction, organization_id: OrganizationId) -> Organi
     """Give an organization by id."""
     row = tx.execute(select(organizations).where(organizations.c.id == organization_id)).one_or_none()
     return None if row is None else _organization(row)
+
+
+def with_own_issuer(tx: Transaction, ids: Collection[OrganizationId]) -> set[OrganizationId]:
+    """Give those of some organizations whose tokens are their own issuer's."""
+    query = select(organizations).where(organizations.c.id.in_(ids))
+    return {found.id for row in tx.execute(query) if (found := _organization(row)).issuer is not None}
 
 
 def find_organization(tx: Transaction, name: str) -> Organization | None:

@@ -40,7 +40,11 @@ class Confirmations:
 
     def is_awaited(self, tx: Transaction, issuer: IssuerScope) -> bool:
         """Whether any known Vault has a key set URL of its own: the others could not confirm anything."""
-        return bool(self.limit) and issuer is SHARED and any(vault.verifier for vault in known_vaults(tx))
+        return (
+            bool(self.limit)
+            and issuer is SHARED
+            and any(vault.verifier for vault in known_vaults(tx, of_shared_issuer=True))
+        )
 
     def not_confirmed(self, tx: Transaction, key: KeyRecord, now: datetime) -> str:
         """Name the Vaults that were waited for in vain, each with why."""
@@ -51,7 +55,7 @@ class Confirmations:
 
 def confirmations(tx: Transaction, kid: str, now: datetime) -> list[Confirmation]:
     """Give what is known of every known Vault and a key."""
-    paired = by_vault(known_vaults(tx), store.checks_about(tx, kid))
+    paired = by_vault(known_vaults(tx, of_shared_issuer=True), store.checks_about(tx, kid))
     return [confirmation(vault, checks, now) for vault, checks in paired]
 
 
@@ -110,7 +114,7 @@ class _Wanted:
 
 
 def _decide(tx: Transaction, key: KeyRecord, now: datetime) -> _Wanted:
-    paired = by_vault(known_vaults(tx), store.checks_about(tx, key.kid))
+    paired = by_vault(known_vaults(tx, of_shared_issuer=True), store.checks_about(tx, key.kid))
     missing = [(vault, checks) for vault, checks in paired if confirmation(vault, checks, now).is_missing]
     again = [(vault, len(checks)) for vault, checks in missing if wants_check(checks, now)]
     first = [(vault, 0) for vault, checks in paired if not checks and vault.verifier is None]

@@ -4,13 +4,13 @@ SECURITY: a test's login token is that of a run of the project, so it is made on
 use at that moment, only for a runner of the project's organization, and lives for `TOKEN_LIFETIME`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from runpass.clock import Clock
 from runpass.errors import InvalidInput, StaleLease, TooManyRequests
-from runpass.ids import CredentialId, PoolId, VaultTaskId, new_id
+from runpass.ids import CredentialId, OrganizationId, PoolId, VaultTaskId, new_id
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.run_lease import Phase
@@ -25,7 +25,9 @@ from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.credentials.sealing import grants
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
+from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.claims import WorkloadClaims
+from runpass.server.issuer.keys import SHARED, IssuerScope
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
 from runpass.server.runners.store import bind_to_project, hold_runner
@@ -54,8 +56,19 @@ class TestRules:
     clock: Clock
     minter: Minter
     audience: str
-    jwks_url: str
-    issuer_url: str
+    addresses: IssuerAddresses
+    issuer: IssuerScope = SHARED
+    """Whose tokens `minter` makes."""
+
+    def of(self, organization_id: OrganizationId) -> "TestRules":
+        """Give the same with the issuer of an organization's tokens at this moment.
+
+        Not to be called in a transaction: the issuer's keys may have to be read, or made.
+        """
+        with self.database.read() as tx:
+            organization = get_organization(tx, organization_id)
+        issuer = SHARED if organization is None else organization.issuer
+        return replace(self, issuer=issuer, minter=self.minter.of(issuer))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,7 @@ def queue_test(tx: Transaction, asked: Asked, actor: Actor, clock: Clock) -> Vau
 def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
     """Give the next test of the runner's pool with its tokens; nothing if there is none that may still be made."""
     now, secret = rules.clock.now(), new_bearer("rpt")
+    rules = rules.of(runner.organization_id)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)
         if known is None:
@@ -133,8 +147,8 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
         task_secret=secret,
         expires_at=now + TAKES,
         grant=grant,
-        issuer=rules.issuer_url,
-        jwks_url=rules.jwks_url,
+        issuer=rules.minter.issuer_url,
+        jwks_url=rules.addresses.jwks_url(rules.issuer),
         audience=login.audience,
         paths=task.paths,
         expired_token=expired.token,

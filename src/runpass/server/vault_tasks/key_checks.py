@@ -126,7 +126,7 @@ def take_key_check(rules: TestRules, runner: Runner) -> KeyCheck | None:
         task_secret=secret,
         expires_at=now + TAKES,
         grant=given[0],
-        refetch_token=throw_away_token(rules.issuer_url),
+        refetch_token=throw_away_token(rules.minter.issuer_url),
         probe=given[1],
     )
 

@@ -17,6 +17,7 @@ from runpass.protocol.credentials import CredentialKind
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.store import page_of_kind
 from runpass.server.db.engine import Transaction
+from runpass.server.tenancy.store import with_own_issuer
 from runpass.server.vault_tasks import verifier_store
 
 PAGE: Final = 500
@@ -75,11 +76,14 @@ def place_of(credential: StoredCredential) -> Place:
     return Place(*(str(clear.get(name) or "") for name in ("address", "namespace", "jwtAuthBackendPath")))
 
 
-def known_vaults(tx: Transaction) -> tuple[KnownVault, ...]:
-    """Give every known Vault of every organization."""
+def known_vaults(tx: Transaction, *, of_shared_issuer: bool = False) -> tuple[KnownVault, ...]:
+    """Give every known Vault of every organization, or of those whose tokens are the shared issuer's."""
     verifiers: dict[tuple[OrganizationId, bytes], str] = {}
     found: dict[tuple[OrganizationId, Place], list[StoredCredential]] = {}
     for page in _credentials(tx):
+        if of_shared_issuer:
+            own = with_own_issuer(tx, {credential.organization_id for credential in page})
+            page = [credential for credential in page if credential.organization_id not in own]  # noqa: PLW2901
         for item in verifier_store.list_verifiers(tx, {credential.organization_id for credential in page}):
             verifiers[item.organization_id, item.place_sha256] = item.name
         for credential in page:

@@ -54,6 +54,7 @@ CLEAR_TEXT: Final = (
 def take_sweep(rules: TestRules, runner: Runner) -> Sweep | None:
     """Give the next token of the runner's pool that is to be swept; nothing if there is none."""
     now, secret = rules.clock.now(), new_bearer("rpt")
+    rules = rules.of(runner.organization_id)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)
         if known is None:

@@ -16,6 +16,7 @@ from runpass.server.access.actors import Actor
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.db.engine import Transaction
+from runpass.server.tenancy.store import with_own_issuer
 from runpass.server.vault_tasks import verifier_store as store
 from runpass.server.vault_tasks.known_vaults import Place, place_of
 from runpass.server.vault_tasks.verifier_store import Verifier
@@ -28,8 +29,14 @@ MOST: Final = 1_000
 def give(tx: Transaction, credential: StoredCredential, actor: Actor, now: datetime) -> Verifier:
     """Give the URL's name of the Vault that a credential names, made if it is not there yet.
 
-    Raises `InvalidInput` for a credential of another kind, `Conflict` for one URL too many.
+    Raises `InvalidInput` for a credential of another kind, `Conflict` for one URL too many, and where the organization
+    has an issuer of its own: the keys at these URLs are the shared issuer's.
     """
+    if with_own_issuer(tx, {credential.organization_id}):
+        raise Conflict(
+            "this organization has an issuer of its own, whose keys are at one URL",
+            hint="give its Vaults the URL that `runpass issuer show` prints",
+        )
     place = _place(credential)
     found = store.find_verifier(tx, credential.organization_id, place.sha256)
     if found is not None:
