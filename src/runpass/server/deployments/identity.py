@@ -1,32 +1,38 @@
 """Minting for a run: the lease is checked and the audit record committed before the token leaves.
 
+What was read of a run may serve its next mint for a second, but only for a yes, and never for the login of a
+credential; `mint_commit` looks at the lease again for every single one.
+
 SECURITY: a token with `credentialId` is minted only for a credential that the run's project may use at this moment,
 and only for the runner; the token that the job holds never carries the claim. That is what makes assignment a
 boundary: a role that binds `credentialId` refuses the job's own token.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from runpass.errors import Conflict, Forbidden, StaleLease, Unauthenticated
-from runpass.ids import RunLeaseId
+from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
 from runpass.protocol.run_lease import Phase
 from runpass.secret import Secret
+from runpass.server.access.bearers import digest
 from runpass.server.access.refusals import Refusals
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import AuditEvent
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments import lease_store
 from runpass.server.deployments.asking import REFUSED, asking
 from runpass.server.deployments.audiences import OwnAudiences, check_permitted, one_audience
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Deployment, Inputs, Lease
+from runpass.server.deployments.known import Known
+from runpass.server.deployments.mint_commit import MAX_TOKENS, Mint, MintCommits, RunChanged, past_limit
+from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
     LeaseRules,
@@ -35,18 +41,18 @@ from runpass.server.deployments.run_leases import (
     held,
     second_audience,
 )
-from runpass.server.deployments.token_store import note_minted
 from runpass.server.deployments.vault_logins import intend
+from runpass.server.http.origin import origin
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization
 
-MAX_TOKENS = 1_000
-"""Tokens of one run lease; a run that asks for more is not well."""
 ON_DEMAND = "on-demand"
 """How the audit trail and the metrics call a token that a job asked for by itself."""
+_READINGS = 2
+"""Times that a run is read again because its organization was changed meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +80,21 @@ class _Run:
     inputs: Inputs
 
 
+_Proof = tuple[object, ...]
+"""What an asker presented, secrets as digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """A question for a token: how to read its run, and which token it is to be."""
+
+    proof: _Proof | None
+    """By which the run may be known from its last question; None: it is read each time."""
+    read: Callable[[], _Run]
+    wanted: Callable[[_Run], _Token]
+    kind: str
+
+
 class Passport:
     """Mints workload identity tokens for runs."""
 
@@ -83,18 +104,31 @@ class Passport:
         self._own = own
         self._lifetime = lifetime
         self._refusals = Refusals(rules.database, rules.clock)
+        self._commits = MintCommits(rules.database, rules.clock)
+        self._known: Known[_Proof, _Run] = Known(rules.clock)
 
     def issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
         """Give a token for this purpose to the runner that holds the run's lease.
 
         Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
-        more), `Conflict` past the limit of a run. If the audit record cannot be written, there is no token.
+        more) and for a run that is being ended, `Conflict` past the limit of a run. If the audit record cannot be
+        written, there is no token.
         """
-        try:
+
+        def read() -> _Run:
             with self._rules.database.read() as tx:
                 lease, deployment = held(tx, holder, self._rules.clock.now(), for_change=False)
-                run = self._run(tx, lease, deployment, holder.runner)
-            return self._mint(run, self._wanted(run.granted, run.organization, purpose), purpose.kind)
+                if deployment.status is not DeploymentStatus.IN_PROGRESS:
+                    raise Forbidden("this run is being ended: it gets no more tokens")
+                return self._run(tx, lease, deployment, holder.runner)
+
+        def wanted(run: _Run) -> _Token:
+            return self._wanted(run.granted, run.organization, purpose)
+
+        # SECURITY: whether a credential is assigned is looked up for each of its tokens.
+        proof = None if isinstance(purpose, ForCredential) else _proof_of(holder)
+        try:
+            return self._issued(_Ask(proof, read, wanted, purpose.kind))
         except (Forbidden, Conflict) as error:
             self._note(holder.runner, holder.lease_id, purpose.kind, error)
             raise
@@ -107,39 +141,70 @@ class Passport:
 
         SECURITY: never with `credentialId`, whatever the audience.
         """
-        with self._rules.database.read() as tx:
-            lease, deployment, runner = asking(tx, lease_id, bearer, self._rules.clock.now())
-            run = self._run(tx, lease, deployment, runner)
-        audience = one_audience(asked, self._own.shared)
-        try:
+        asker: Runner | None = None
+
+        def read() -> _Run:
+            nonlocal asker
+            with self._rules.database.read() as tx:
+                lease, deployment, asker = asking(tx, lease_id, bearer, self._rules.clock.now())
+                return self._run(tx, lease, deployment, asker)
+
+        def wanted(run: _Run) -> _Token:
+            audience = one_audience(asked, self._own.shared)
             self._check_audience(run, audience)
-            return self._mint(run, _Token(audience), ON_DEMAND)
+            return _Token(audience)
+
+        try:
+            return self._issued(_Ask((lease_id, digest(bearer)), read, wanted, ON_DEMAND))
         except StaleLease as error:
             raise Unauthenticated(REFUSED) from error
         except (Forbidden, Conflict) as error:
-            self._note(runner, lease_id, ON_DEMAND, error)
+            if asker is not None:
+                self._note(asker, lease_id, ON_DEMAND, error)
             raise
 
     def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> _Run:
         organization = get_organization(tx, deployment.organization_id)
         if organization is None:
             raise StaleLease("the organization is gone")
-        inputs = inputs_of(tx, self._rules.cipher, deployment)
+        inputs = only_claims(inputs_of(tx, self._rules.cipher, deployment))
         return _Run(lease, deployment, runner, organization, credentials_for(tx, deployment), inputs)
+
+    def _issued(self, ask: _Ask) -> IdentityToken:
+        """Give the token that is asked for, from what is known of the run, or else from what is stored."""
+        run = self._known.find(ask.proof) if ask.proof else None
+        if run is not None:
+            with suppress(Forbidden, Conflict):  # a refusal never comes from memory
+                return self._mint(run, ask.wanted(run), ask.kind)
+        for _ in range(_READINGS):
+            try:
+                return self._issued_anew(ask)
+            except RunChanged:
+                continue
+        return self._issued_anew(ask)
+
+    def _issued_anew(self, ask: _Ask) -> IdentityToken:
+        began = self._known.began()
+        run = ask.read()
+        issued = self._mint(run, ask.wanted(run), ask.kind)
+        if ask.proof:
+            self._known.keep(ask.proof, run, began)
+        return issued
 
     def _mint(self, run: _Run, wanted: _Token, kind: str) -> IdentityToken:
         now = self._rules.clock.now()
         if run.lease.tokens_minted >= MAX_TOKENS:
-            raise Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
+            raise past_limit()
         claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
         subject = run.organization.oidc_sub
         minted = self._minter.mint(claims, subject=subject, audience=wanted.audience, lifetime=lifetime)
-        with self._rules.database.write() as tx:
-            if not lease_store.count_mint(tx, run.lease.id, now):
-                raise StaleLease("the run lease ended while the token was made")
-            record(tx, _event(now, run, minted, kind, wanted.credential_id))
-            login_id = _note(tx, run, wanted, minted, now)
+        event = _event(now, run, minted, kind, wanted.credential_id)
+        login = _login(run, wanted, minted, now)
+        mint = Mint(run.lease, minted, event, origin(), run.organization.updated_at, login)
+        (outcome,) = self._commits.commit([mint])
+        if isinstance(outcome, Exception):
+            raise outcome
         TOKENS_MINTED.labels(kind).inc()
         return IdentityToken(
             token=minted.token,
@@ -147,7 +212,7 @@ class Passport:
             audience=minted.audience,
             expires_at=minted.expires_at,
             issued_at=now,
-            login_id=login_id,
+            login_id=outcome,
         )
 
     def _check_audience(self, run: _Run, audience: str) -> None:
@@ -190,12 +255,21 @@ class Passport:
         return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
 
 
-def _note(tx: Transaction, run: _Run, wanted: _Token, minted: Minted, now: datetime) -> UUID | None:
-    """Count what can come of a token before it leaves: a login, whose id is given, or whatever the job does with it."""
-    if wanted.credential is not None:
-        return intend(tx, run.lease, run.deployment, wanted.credential, minted.jti, now=now)
-    note_minted(tx, run.lease, minted, now)
-    return None
+def _login(run: _Run, wanted: _Token, minted: Minted, now: datetime) -> Callable[[Transaction], VaultLoginId] | None:
+    """Give what counts the login that a token is for; None for a token of the job."""
+    credential = wanted.credential
+    if credential is None:
+        return None
+    return lambda tx: intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
+
+
+def _proof_of(holder: Holder) -> _Proof:
+    return holder.runner.id, holder.lease_id, holder.fencing_token, digest(holder.secret)
+
+
+def only_claims(inputs: Inputs) -> Inputs:
+    """Give the inputs without what no claim says: a variable's value is not kept in memory."""
+    return inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
