@@ -8,13 +8,12 @@ and only for the runner; the token that the job holds never carries the claim. T
 boundary: a role that binds `credentialId` refuses the job's own token.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from runpass.errors import Conflict, Forbidden, StaleLease, Unauthenticated
+from runpass.errors import Conflict, Forbidden, InvalidInput, StaleLease, Unauthenticated
 from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
@@ -32,6 +31,7 @@ from runpass.server.deployments.audiences import OwnAudiences, check_permitted, 
 from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.known import Known
 from runpass.server.deployments.mint_commit import MAX_TOKENS, Mint, MintCommits, RunChanged, past_limit
+from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Token
 from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
@@ -41,6 +41,7 @@ from runpass.server.deployments.run_leases import (
     held,
     second_audience,
 )
+from runpass.server.deployments.together import Together
 from runpass.server.deployments.vault_logins import intend
 from runpass.server.http.origin import origin
 from runpass.server.issuer.claims import WorkloadClaims
@@ -51,48 +52,8 @@ from runpass.server.tenancy.store import get_organization
 
 ON_DEMAND = "on-demand"
 """How the audit trail and the metrics call a token that a job asked for by itself."""
-_READINGS = 2
-"""Times that a run is read again because its organization was changed meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """Which token is to be made."""
-
-    audience: str
-    credential: StoredCredential | None = None
-
-    @property
-    def credential_id(self) -> UUID | None:
-        """Give the credential whose login it is for."""
-        return self.credential.id if self.credential else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The run that a token is for, and what it may use, at the moment of asking."""
-
-    lease: Lease
-    deployment: Deployment
-    runner: Runner
-    organization: Organization
-    granted: Sequence[StoredCredential]
-    inputs: Inputs
-
-
-_Proof = tuple[object, ...]
-"""What an asker presented, secrets as digests."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Ask:
-    """A question for a token: how to read its run, and which token it is to be."""
-
-    proof: _Proof | None
-    """By which the run may be known from its last question; None: it is read each time."""
-    read: Callable[[], _Run]
-    wanted: Callable[[_Run], _Token]
-    kind: str
+_READINGS = 3
+"""Times that a run is looked at for one token: from memory, as it is stored, and again if it was changed meanwhile."""
 
 
 class Passport:
@@ -105,93 +66,137 @@ class Passport:
         self._lifetime = lifetime
         self._refusals = Refusals(rules.database, rules.clock)
         self._commits = MintCommits(rules.database, rules.clock)
-        self._known: Known[_Proof, _Run] = Known(rules.clock)
+        self._known: Known[Proof, Run] = Known(rules.clock)
+        self._together = Together(self.answers)
 
     def issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
-        """Give a token for this purpose to the runner that holds the run's lease.
+        """Give the answer to what `by_runner` asks, or raise it."""
+        return _given(self.answers([self.by_runner(holder, purpose)]))
 
-        Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
+    def issue_on_demand(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> IdentityToken:
+        """Give the answer to what `by_job` asks, or raise it."""
+        return _given(self.answers([self.by_job(lease_id, bearer, asked)]))
+
+    async def issue_soon(self, question: Question) -> IdentityToken:
+        """Give the answer to a question, or raise it, while the event loop goes on."""
+        return await self._together.ask(question)
+
+    def by_runner(self, holder: Holder, purpose: Purpose) -> Question:
+        """Ask for a token for this purpose, for the runner that holds the run's lease.
+
+        Refusals: `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
         more) and for a run that is being ended, `Conflict` past the limit of a run. If the audit record cannot be
         written, there is no token.
         """
 
-        def read() -> _Run:
+        def read() -> Run:
             with self._rules.database.read() as tx:
                 lease, deployment = held(tx, holder, self._rules.clock.now(), for_change=False)
                 if deployment.status is not DeploymentStatus.IN_PROGRESS:
                     raise Forbidden("this run is being ended: it gets no more tokens")
                 return self._run(tx, lease, deployment, holder.runner)
 
-        def wanted(run: _Run) -> _Token:
+        def wanted(run: Run) -> Token:
             return self._wanted(run.granted, run.organization, purpose)
+
+        def refused(error: Exception) -> Exception:
+            if isinstance(error, Forbidden | Conflict):
+                self._note(holder.runner, holder.lease_id, purpose.kind, error)
+            return error
 
         # SECURITY: whether a credential is assigned is looked up for each of its tokens.
         proof = None if isinstance(purpose, ForCredential) else _proof_of(holder)
-        try:
-            return self._issued(_Ask(proof, read, wanted, purpose.kind))
-        except (Forbidden, Conflict) as error:
-            self._note(holder.runner, holder.lease_id, purpose.kind, error)
-            raise
+        return Question(proof, read, wanted, refused, purpose.kind)
 
-    def issue_on_demand(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> IdentityToken:
-        """Give a token to the job itself, for the one audience that it asks for, or for the shared one.
+    def by_job(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> Question:
+        """Ask for a token for the job itself, for the one audience that it names, or for the shared one.
 
-        Raises `Unauthenticated` unless the bearer is that of a run that goes on, `InvalidInput` for what is no
+        Refusals: `Unauthenticated` unless the bearer is that of a run that goes on, `InvalidInput` for what is no
         audience, `Forbidden` for one that the run may not have, `Conflict` past the limit of a run.
 
         SECURITY: never with `credentialId`, whatever the audience.
         """
         asker: Runner | None = None
 
-        def read() -> _Run:
+        def read() -> Run:
             nonlocal asker
             with self._rules.database.read() as tx:
                 lease, deployment, asker = asking(tx, lease_id, bearer, self._rules.clock.now())
                 return self._run(tx, lease, deployment, asker)
 
-        def wanted(run: _Run) -> _Token:
+        def wanted(run: Run) -> Token:
             audience = one_audience(asked, self._own.shared)
             self._check_audience(run, audience)
-            return _Token(audience)
+            return Token(audience)
 
-        try:
-            return self._issued(_Ask((lease_id, digest(bearer)), read, wanted, ON_DEMAND))
-        except StaleLease as error:
-            raise Unauthenticated(REFUSED) from error
-        except (Forbidden, Conflict) as error:
-            if asker is not None:
+        def refused(error: Exception) -> Exception:
+            if isinstance(error, StaleLease):
+                return Unauthenticated(REFUSED)
+            if isinstance(error, Forbidden | Conflict) and asker is not None:
                 self._note(asker, lease_id, ON_DEMAND, error)
-            raise
+            return error
 
-    def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> _Run:
+        return Question((lease_id, digest(bearer)), read, wanted, refused, ON_DEMAND)
+
+    def answers(self, questions: Sequence[Question]) -> list[IdentityToken | Exception]:
+        """Give the answer to each question. All tokens are let go with one commit."""
+        found: list[IdentityToken | Exception] = [RunChanged("")] * len(questions)
+        open_ones = list(range(len(questions)))
+        for reading in range(_READINGS):
+            made = [questions[number].context.run(self._made, questions[number], reading) for number in open_ones]
+            tokens = self._let_go([questions[number] for number in open_ones], made)
+            for number, token in zip(open_ones, tokens, strict=True):
+                found[number] = token
+            open_ones = [
+                number
+                for number, item in zip(open_ones, made, strict=True)
+                if isinstance(item, Made) and _asks_again(item, found[number])
+            ]
+        return [
+            question.context.run(question.refused, answer) if isinstance(answer, Exception) else answer
+            for question, answer in zip(questions, found, strict=True)
+        ]
+
+    def _made(self, question: Question, reading: int) -> Made | Exception:
+        """Give the token that is asked for, made from what is known of the run, or else from what is stored."""
+        known = self._known.find(question.proof) if question.proof and not reading else None
+        try:
+            if known is not None:
+                with suppress(InvalidInput, Forbidden, Conflict):  # a refusal never comes from memory
+                    return self._mint(known, question.wanted(known), question.kind, None)
+            began = self._known.began()
+            run = question.read()
+            return self._mint(run, question.wanted(run), question.kind, began)
+        except Exception as error:  # noqa: BLE001 -- it belongs to whoever asked; this thread works for others too
+            return error
+
+    def _let_go(
+        self, questions: Sequence[Question], made: Sequence[Made | Exception]
+    ) -> Iterator[IdentityToken | Exception]:
+        mints = [item.mint for item in made if isinstance(item, Made)]
+        outcomes = iter(self._commits.commit(mints) if mints else ())
+        for question, item in zip(questions, made, strict=True):
+            if isinstance(item, Exception):
+                yield item
+                continue
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                yield outcome
+                continue
+            if question.proof and item.began is not None:
+                self._known.keep(question.proof, item.run, item.began)
+            TOKENS_MINTED.labels(question.kind).inc()
+            yield item.token.model_copy(update={"login_id": outcome}) if outcome else item.token
+
+    def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> Run:
         organization = get_organization(tx, deployment.organization_id)
         if organization is None:
             raise StaleLease("the organization is gone")
-        inputs = only_claims(inputs_of(tx, self._rules.cipher, deployment))
-        return _Run(lease, deployment, runner, organization, credentials_for(tx, deployment), inputs)
+        inputs = inputs_of(tx, self._rules.cipher, deployment)
+        only_claims = inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
+        return Run(lease, deployment, runner, organization, credentials_for(tx, deployment), only_claims)
 
-    def _issued(self, ask: _Ask) -> IdentityToken:
-        """Give the token that is asked for, from what is known of the run, or else from what is stored."""
-        run = self._known.find(ask.proof) if ask.proof else None
-        if run is not None:
-            with suppress(Forbidden, Conflict):  # a refusal never comes from memory
-                return self._mint(run, ask.wanted(run), ask.kind)
-        for _ in range(_READINGS):
-            try:
-                return self._issued_anew(ask)
-            except RunChanged:
-                continue
-        return self._issued_anew(ask)
-
-    def _issued_anew(self, ask: _Ask) -> IdentityToken:
-        began = self._known.began()
-        run = ask.read()
-        issued = self._mint(run, ask.wanted(run), ask.kind)
-        if ask.proof:
-            self._known.keep(ask.proof, run, began)
-        return issued
-
-    def _mint(self, run: _Run, wanted: _Token, kind: str) -> IdentityToken:
+    def _mint(self, run: Run, wanted: Token, kind: str, began: float | None) -> Made:
         now = self._rules.clock.now()
         if run.lease.tokens_minted >= MAX_TOKENS:
             raise past_limit()
@@ -202,20 +207,16 @@ class Passport:
         event = _event(now, run, minted, kind, wanted.credential_id)
         login = _login(run, wanted, minted, now)
         mint = Mint(run.lease, minted, event, origin(), run.organization.updated_at, login)
-        (outcome,) = self._commits.commit([mint])
-        if isinstance(outcome, Exception):
-            raise outcome
-        TOKENS_MINTED.labels(kind).inc()
-        return IdentityToken(
+        token = IdentityToken(
             token=minted.token,
             jti=minted.jti,
             audience=minted.audience,
             expires_at=minted.expires_at,
             issued_at=now,
-            login_id=outcome,
         )
+        return Made(run, began, mint, token)
 
-    def _check_audience(self, run: _Run, audience: str) -> None:
+    def _check_audience(self, run: Run, audience: str) -> None:
         if not has_identity(run.granted, run.organization):
             raise Forbidden("this run has no OIDC credential any more and the organization does not enable OIDC")
         vaults = (item for item in run.granted if item.kind is CredentialKind.VAULT_OIDC)
@@ -229,7 +230,7 @@ class Passport:
         event = AuditEvent(at, runner.audit_name, action, "run_lease", subject, organization, detail)
         self._refusals.note_seldom(event, f"{runner.id} {error.code}")
 
-    def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> _Token:
+    def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> Token:
         match purpose:
             case ForCredential(credential_id=credential_id):
                 return self._for_credential(granted, organization, credential_id)
@@ -237,25 +238,25 @@ class Passport:
                 audience = second_audience(granted)
                 if audience is None:
                     raise Forbidden("this run has no credential with the token format v2")
-                return _Token(audience)
+                return Token(audience)
             case ForJob():
                 if not has_identity(granted, organization):
                     raise Forbidden("this run has no OIDC credential and the organization does not enable OIDC")
-                return _Token(self._own.shared)
+                return Token(self._own.shared)
 
     def _for_credential(
         self, granted: Sequence[StoredCredential], organization: Organization, credential_id: UUID
-    ) -> _Token:
+    ) -> Token:
         chosen = [item for item in granted if item.id == credential_id and item.kind is CredentialKind.VAULT_OIDC]
         if not chosen:
             raise Forbidden("this credential is not assigned to the run's project")
         refusal = clear_text_refusal(chosen, organization)
         if refusal is not None:
             raise Forbidden(refusal)
-        return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
+        return Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
 
 
-def _login(run: _Run, wanted: _Token, minted: Minted, now: datetime) -> Callable[[Transaction], VaultLoginId] | None:
+def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Callable[[Transaction], VaultLoginId] | None:
     """Give what counts the login that a token is for; None for a token of the job."""
     credential = wanted.credential
     if credential is None:
@@ -263,13 +264,21 @@ def _login(run: _Run, wanted: _Token, minted: Minted, now: datetime) -> Callable
     return lambda tx: intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
 
 
-def _proof_of(holder: Holder) -> _Proof:
+def _proof_of(holder: Holder) -> Proof:
     return holder.runner.id, holder.lease_id, holder.fencing_token, digest(holder.secret)
 
 
-def only_claims(inputs: Inputs) -> Inputs:
-    """Give the inputs without what no claim says: a variable's value is not kept in memory."""
-    return inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
+def _asks_again(made: Made, answer: IdentityToken | Exception) -> bool:
+    """Whether a refusal is not the last word: the run was only remembered, or was changed since it was read."""
+    refused_from_memory = made.began is None and isinstance(answer, Conflict)
+    return refused_from_memory or isinstance(answer, RunChanged)
+
+
+def _given(answers: Sequence[IdentityToken | Exception]) -> IdentityToken:
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
@@ -299,7 +308,7 @@ def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id:
     )
 
 
-def _event(at: datetime, run: _Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:
+def _event(at: datetime, run: Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:
     detail = {
         "jti": minted.jti,
         "kid": minted.kid,

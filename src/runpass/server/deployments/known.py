@@ -49,7 +49,7 @@ class Known(Generic[K, V]):
             self._kept.pop(key, None)
 
     def _oldest(self) -> list[K]:
-        """Give the keys that are old: a dictionary keeps the order in which they came, so it ends at the first young one."""
+        """Give the keys that are old. A dictionary keeps the order in which they came: it ends at a young one."""
         old = []
         for key, (began, _) in self._kept.items():
             if not self._is_old(began):
