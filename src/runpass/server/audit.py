@@ -26,6 +26,7 @@ BEGINNING: Final = bytes(32)
 """What stands for the previous hash of a chain's first event."""
 
 _FORMAT: Final = "runpass audit event 1"
+_in_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
         row["action"],
         row["subject_kind"],
         row["subject_id"],
-        json.dumps(row["detail"], sort_keys=True, separators=(",", ":")),
+        _in_json(row["detail"]),
         row["request_id"],
         row["address"],
     )

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -14,6 +15,7 @@ from runpass.server.issuer.algorithms import base64url
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.ring import RingSource
 
+_in_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
 
@@ -77,11 +79,15 @@ class Minter:
             "jti": jti,
             **claims,
         }
-        header = {"alg": key.algorithm, "kid": key.kid, "typ": "JWT"}
-        signing_input = f"{_part(header)}.{_part(payload)}"
+        signing_input = f"{_header(key.algorithm, key.kid)}.{_part(payload)}"
         token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
         return Minted(Secret(token), jti, key.kid, audience, expires)
 
 
+@lru_cache(maxsize=64)
+def _header(algorithm: str, kid: str) -> str:
+    return _part({"alg": algorithm, "kid": kid, "typ": "JWT"})
+
+
 def _part(value: Mapping[str, object]) -> str:
-    return base64url(json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode())
+    return base64url(_in_json(value).encode())
