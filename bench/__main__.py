@@ -18,6 +18,7 @@ from bench.lists import measure_lists
 from bench.masking import measure_masking
 from bench.play import Play, open_play
 from bench.samples import Row
+from bench.tokens import measure_tokens
 
 RUNS = 50
 RESULTS = Path(__file__).parent / "results.json"
@@ -65,6 +66,7 @@ PARTS = {
     "inline": lambda: measure_inline(RUNS * 4),
     "lists": lambda: {"lists": measure_lists()},
     "masking": lambda: {"masking": measure_masking()},
+    "tokens": lambda: {"tokens": measure_tokens()},
 }
 
 
