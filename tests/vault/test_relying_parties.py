@@ -18,8 +18,8 @@ from runpass.server.issuer.keys import new_key
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.ring import KeyRing
 from runpass.vault.client import VaultClient
-from runpass.vault.refusals import Refusal
 from runpass.vault.login import jwt_login
+from runpass.vault.refusals import Refusal
 
 AUDIENCE = "https://runpass.test"
 ID = "0198f000-0000-7000-8000-000000000000"

@@ -166,9 +166,12 @@ class Passport:
                     return self._mint(known, question.wanted(known), question.kind, None)
             began = self._known.began()
             run = question.read()
-            return self._mint(run, question.wanted(run), question.kind, began)
+            made = self._mint(run, question.wanted(run), question.kind, began)
         except Exception as error:  # noqa: BLE001 -- it belongs to whoever asked; this thread works for others too
             return error
+        if question.proof:
+            self._known.keep(question.proof, run, began)
+        return made
 
     def _let_go(
         self, questions: Sequence[Question], made: Sequence[Made | Exception]
@@ -183,8 +186,6 @@ class Passport:
             if isinstance(outcome, Exception):
                 yield outcome
                 continue
-            if question.proof and item.began is not None:
-                self._known.keep(question.proof, item.run, item.began)
             TOKENS_MINTED.labels(question.kind).inc()
             yield item.token.model_copy(update={"login_id": outcome}) if outcome else item.token
 
@@ -214,7 +215,7 @@ class Passport:
             expires_at=minted.expires_at,
             issued_at=now,
         )
-        return Made(run, began, mint, token)
+        return Made(began is None, mint, token)
 
     def _check_audience(self, run: Run, audience: str) -> None:
         if not has_identity(run.granted, run.organization):
@@ -270,7 +271,7 @@ def _proof_of(holder: Holder) -> Proof:
 
 def _asks_again(made: Made, answer: IdentityToken | Exception) -> bool:
     """Whether a refusal is not the last word: the run was only remembered, or was changed since it was read."""
-    refused_from_memory = made.began is None and isinstance(answer, Conflict)
+    refused_from_memory = made.is_remembered and isinstance(answer, Conflict)
     return refused_from_memory or isinstance(answer, RunChanged)
 
 

@@ -38,17 +38,16 @@ class Known(Generic[K, V]):
         """Keep what was read, and forget whatever has grown old; past 10,000 others nothing is kept."""
         with self._turn:
             self._kept.pop(key, None)
-            for other in list(self._oldest()):
+            for other in self._old():
                 del self._kept[other]
             if len(self._kept) < _MOST:
                 self._kept[key] = (began, value)
 
-    def forget(self, key: K) -> None:
-        """Forget one."""
-        with self._turn:
-            self._kept.pop(key, None)
+    def __len__(self) -> int:
+        """Give how many are kept, young or old."""
+        return len(self._kept)
 
-    def _oldest(self) -> list[K]:
+    def _old(self) -> list[K]:
         """Give the keys that are old. A dictionary keeps the order in which they came: it ends at a young one."""
         old = []
         for key, (began, _) in self._kept.items():

@@ -61,8 +61,7 @@ class Question:
 class Made:
     """A token that waits for its commit."""
 
-    run: Run
-    began: float | None
-    """When the reading of the run began; None: it was remembered."""
+    is_remembered: bool
+    """Whether its run was not read for it."""
     mint: Mint
     token: IdentityToken

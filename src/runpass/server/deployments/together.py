@@ -9,9 +9,9 @@ from typing import Final, Generic, TypeVar
 A = TypeVar("A")
 R = TypeVar("R")
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 2
 """Threads of one process: while one signs, others may wait for the database."""
-MOST: Final = 32
+MOST: Final = 64
 """Questions of one thread: the first of them waits for the last."""
 
 
