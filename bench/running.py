@@ -17,6 +17,9 @@ from runpass.server.settings import ServerSettings
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from factories import Tenant, World
 
+MAX_CAPACITY = 256
+"""Of one runner."""
+
 
 @dataclass(frozen=True)
 class Running:
@@ -26,7 +29,7 @@ class Running:
 
 
 def start_runs(settings: ServerSettings, count: int, name: str) -> Running:
-    """Start runs of one organization, each on its own environment, all on one runner; nobody works on them."""
+    """Start runs of one organization, each on its own environment, on as few runners as can be; nobody works."""
     parts = open_parts(settings)
     try:
         world: Any = World(parts.database, parts.cipher, SYSTEM_CLOCK)  # type: ignore[arg-type]
@@ -34,10 +37,11 @@ def start_runs(settings: ServerSettings, count: int, name: str) -> Running:
         project = tenant.project()
         template = tenant.template(project)
         tenant.assign(tenant.credential(), project)
-        joined = tenant.join(Isolation.UID, capacity=count)
         rules = LeaseRules(parts.database, parts.cipher, SYSTEM_CLOCK, timedelta(seconds=settings.lease_seconds))
         asks = []
         for number in range(count):
+            if number % MAX_CAPACITY == 0:
+                joined = tenant.join(Isolation.UID, capacity=MAX_CAPACITY)
             tenant.queue(tenant.environment(project, template, name=f"environment {number}"))
             lease = take(rules, joined.runner)
             if lease is None:

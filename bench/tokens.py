@@ -36,7 +36,7 @@ SECONDS = 3.0
 CONNECTIONS = 64
 RUNS_OF_A_ROUND = 12
 """Runs that ask again and again, 1,000 times at most; each is read from the database once a second."""
-RUNS_ASKING_ONCE = 600
+RUNS_ASKING_ONCE = 300
 MEMORY_TOKENS = 100_000
 
 
