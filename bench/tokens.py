@@ -31,10 +31,10 @@ from runpass.local.programs import Program, server_is_ready
 from runpass.local.stage import throw_away_stage
 
 CORES = os.cpu_count() or 1
-ROUNDS = 5
+ROUNDS = 3
 SECONDS = 3.0
 CONNECTIONS = 64
-RUNS_OF_A_ROUND = 12
+RUNS_OF_A_ROUND = 16
 """Runs that ask again and again, 1,000 times at most; each is read from the database once a second."""
 RUNS_ASKING_ONCE = 300
 MEMORY_TOKENS = 100_000
@@ -189,7 +189,7 @@ def _documents(bao: Peer) -> list[Line]:
 
 def _memory() -> Line:
     """Measure the one worker's memory before the first and after the last of 100,000 tokens."""
-    with our_server("ES256", 1, runs=MEMORY_TOKENS // 1000 + 2) as ours:
+    with our_server("ES256", 1, runs=MEMORY_TOKENS // 900 + 2) as ours:
         worker = family([ours.pid])[-1]
         before = resident_kib(worker)
         made = number = 0
