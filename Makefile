@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+NODE_TESTS := tests/npm/node_modules/.installed
+NODE_BENCH := bench/npm/node_modules/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
@@ -22,6 +24,10 @@ $(STAMP): requirements-dev.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 	@echo 'Ready. To use it from here: export PATH="$(CURDIR)/$(BIN):$$PATH"'
+
+%/node_modules/.installed: %/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $* --silent --ignore-scripts --no-audit --no-fund && touch $@; \
+	else echo "node and npm are missing: what needs them in $* is left out"; fi
 
 demo: $(STAMP) ## walk the whole guide on a real OpenBao, throw-away
 	$(BIN)/runpass demo
@@ -46,12 +52,12 @@ imports: $(STAMP) ## which way imports go
 unit: $(STAMP) ## unit and surface tests: no services needed
 	$(BIN)/python -m pytest tests/unit tests/surface
 
-test: $(STAMP) ## everything, on a real OpenBao, a real PostgreSQL and a real browser
+test: $(STAMP) $(NODE_TESTS) ## everything, on a real OpenBao, a real PostgreSQL and a real browser
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: lint types imports unit ## all that must be clean before a commit
 
-bench: $(STAMP) ## measure: a table and bench/results.json
+bench: $(STAMP) $(NODE_BENCH) ## measure: a table and bench/results.json
 	$(BIN)/python -m bench
 
 chaos: $(STAMP) ## crashes at length: ten minutes of rotations, 200 deployments under failing parts

@@ -19,6 +19,7 @@ from bench.lists import measure_lists
 from bench.masking import measure_masking
 from bench.play import Play, open_play
 from bench.samples import Row
+from bench.tokens import measure_tokens
 
 RUNS = 50
 RESULTS = Path(__file__).parent / "results.json"
@@ -67,6 +68,7 @@ PARTS = {
     "issuers": lambda: measure_issuers(50),
     "lists": lambda: {"lists": measure_lists()},
     "masking": lambda: {"masking": measure_masking()},
+    "tokens": lambda: {"tokens": measure_tokens()},
 }
 
 

@@ -118,7 +118,8 @@ def _report(rules: LeaseRules, who: Holder) -> object:
 
 def _mint(rules: LeaseRules, who: Holder) -> object:
     with rules.database.write() as tx:
-        return lease_store.count_mint(tx, who.lease_id, rules.clock.now())
+        lease_store.count_mints(tx, {who.lease_id: 1}, rules.clock.now())
+    return None
 
 
 @pytest.mark.parametrize("speak", [_beat, _report, _mint], ids=["a heartbeat", "a report", "a token"])

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from runpass.ids import new_id
 from runpass.server.db.engine import Transaction, ending, insert_into
 from runpass.server.db.schema.audit import audit_events, audit_heads
-from runpass.server.http.origin import origin
+from runpass.server.http.origin import Origin, origin
 
 INSTANCE_CHAIN: Final = UUID(int=0)
 """The chain of what belongs to no organization."""
@@ -26,6 +26,7 @@ BEGINNING: Final = bytes(32)
 """What stands for the previous hash of a chain's first event."""
 
 _FORMAT: Final = "runpass audit event 1"
+_in_json: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,14 @@ class AuditEvent:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
-def record(tx: Transaction, event: AuditEvent) -> None:
+def record(tx: Transaction, event: AuditEvent, came_from: Origin | None = None) -> None:
     """Write an event in the transaction of the change itself: neither can be there without the other.
 
     The row appears right before the commit, after those of earlier calls: the chain's lock is every transaction's last
-    one, so no two can wait for each other. Raises `RunpassError` outside of `Database.write`.
+    one, so no two can wait for each other. `came_from` is for whoever writes for another request than its own.
+    Raises `RunpassError` outside of `Database.write`.
     """
-    ending(tx, _Collected).add(event)
+    ending(tx, _Collected).add(event, came_from or origin())
 
 
 def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
@@ -68,7 +70,7 @@ def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
         row["action"],
         row["subject_kind"],
         row["subject_id"],
-        json.dumps(row["detail"], sort_keys=True, separators=(",", ":")),
+        _in_json(row["detail"]),
         row["request_id"],
         row["address"],
     )
@@ -82,10 +84,9 @@ class _Collected:
     def __init__(self) -> None:
         self._rows: dict[UUID, list[dict[str, Any]]] = {}
 
-    def add(self, event: AuditEvent) -> None:
+    def add(self, event: AuditEvent, came_from: Origin) -> None:
         """Take an event, as it is now."""
         chain = event.organization_id or INSTANCE_CHAIN
-        came_from = origin()
         row = {
             "id": new_id(),
             "at": event.at,

@@ -74,7 +74,10 @@ class ServerSettings(BaseModel):
         description="The shared audience of workload identity tokens. Empty: the issuer URL without its slash.",
     )
     token_lifetime_seconds: int = Field(
-        default=900, ge=5, le=86_400, description="How long a workload identity token is valid."
+        default=900,
+        ge=5,
+        le=86_400,
+        description="How long a workload identity token is valid, at most: never longer than its run's timeout.",
     )
     signing_algorithm: str = Field(
         default="RS256",

@@ -30,6 +30,7 @@ EXPECTED = {
     Permission.VIEW_TOKEN_ACCESSORS: "A- ----",
     Permission.MANAGE_API_KEYS: "A- ----",
     Permission.MANAGE_RUNNERS: "A- ----",
+    Permission.MANAGE_RELYING_PARTIES: "A- ----",
     Permission.VIEW_TEMPLATES: "Au ----",
     Permission.MANAGE_TEMPLATES: "A- ----",
     Permission.CREATE_PROJECT: "A- a---",

@@ -172,6 +172,7 @@ def _sqlite(url: URL, pool_size: int) -> Engine:
         url.set(drivername="sqlite+pysqlite"),
         pool_size=pool_size,
         max_overflow=pool_size,
+        pool_use_lifo=True,  # each connection has a page cache of its own: keep few of them warm
         hide_parameters=True,
         connect_args={"timeout": 10, "check_same_thread": False, "factory": _SqliteConnection},
     )

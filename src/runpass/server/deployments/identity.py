@@ -1,32 +1,38 @@
 """Minting for a run: the lease is checked and the audit record committed before the token leaves.
 
+What was read of a run may serve its next mint for a second, but only for a yes, and never for the login of a
+credential; `mint_commit` looks at the lease again for every single one.
+
 SECURITY: a token with `credentialId` is minted only for a credential that the run's project may use at this moment,
 and only for the runner; the token that the job holds never carries the claim. That is what makes assignment a
 boundary: a role that binds `credentialId` refuses the job's own token.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from runpass.errors import Conflict, Forbidden, StaleLease, Unauthenticated
-from runpass.ids import RunLeaseId
+from runpass.errors import Conflict, Forbidden, InvalidInput, StaleLease, Unauthenticated
+from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.observability.metrics import TOKENS_MINTED
 from runpass.protocol.credentials import CredentialKind
 from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
 from runpass.protocol.run_lease import Phase
 from runpass.secret import Secret
+from runpass.server.access.bearers import digest
 from runpass.server.access.refusals import Refusals
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import AuditEvent
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments import lease_store
 from runpass.server.deployments.asking import REFUSED, asking
 from runpass.server.deployments.audiences import OwnAudiences, check_permitted, one_audience
 from runpass.server.deployments.inputs import inputs_of
-from runpass.server.deployments.model import Deployment, Inputs, Lease
+from runpass.server.deployments.known import Known
+from runpass.server.deployments.mint_commit import MAX_TOKENS, Mint, MintCommits, RunChanged, past_limit
+from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Token
+from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
     LeaseRules,
@@ -35,8 +41,9 @@ from runpass.server.deployments.run_leases import (
     held,
     second_audience,
 )
-from runpass.server.deployments.token_store import note_minted
+from runpass.server.deployments.together import Together
 from runpass.server.deployments.vault_logins import intend
+from runpass.server.http.origin import origin
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
@@ -44,35 +51,10 @@ from runpass.server.tenancy.identities import optional_claims_of, subject_of
 from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization
 
-MAX_TOKENS = 1_000
-"""Tokens of one run lease; a run that asks for more is not well."""
 ON_DEMAND = "on-demand"
 """How the audit trail and the metrics call a token that a job asked for by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """Which token is to be made."""
-
-    audience: str
-    credential: StoredCredential | None = None
-
-    @property
-    def credential_id(self) -> UUID | None:
-        """Give the credential whose login it is for."""
-        return self.credential.id if self.credential else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """The run that a token is for, and what it may use, at the moment of asking."""
-
-    lease: Lease
-    deployment: Deployment
-    runner: Runner
-    organization: Organization
-    granted: Sequence[StoredCredential]
-    inputs: Inputs
+_READINGS = 3
+"""Times that a run is looked at for one token: from memory, as it is stored, and again if it was changed meanwhile."""
 
 
 class Passport:
@@ -84,76 +66,162 @@ class Passport:
         self._own = own
         self._lifetime = lifetime
         self._refusals = Refusals(rules.database, rules.clock)
+        self._commits = MintCommits(rules.database, rules.clock)
+        self._known: Known[Proof, Run] = Known(rules.clock)
+        self._together = Together(self.answers)
 
     def issue(self, holder: Holder, purpose: Purpose) -> IdentityToken:
-        """Give a token for this purpose to the runner that holds the run's lease.
-
-        Raises `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
-        more), `Conflict` past the limit of a run. If the audit record cannot be written, there is no token.
-        """
-        try:
-            with self._rules.database.read() as tx:
-                lease, deployment = held(tx, holder, self._rules.clock.now(), for_change=False)
-                run = self._run(tx, lease, deployment, holder.runner)
-            return self._mint(run, self._wanted(run.granted, run.organization, purpose), purpose.kind)
-        except (Forbidden, Conflict) as error:
-            self._note(holder.runner, holder.lease_id, purpose.kind, error)
-            raise
+        """Give the answer to what `by_runner` asks, or raise it."""
+        return _given(self.answers([self.by_runner(holder, purpose)]))
 
     def issue_on_demand(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> IdentityToken:
-        """Give a token to the job itself, for the one audience that it asks for, or for the shared one.
+        """Give the answer to what `by_job` asks, or raise it."""
+        return _given(self.answers([self.by_job(lease_id, bearer, asked)]))
 
-        Raises `Unauthenticated` unless the bearer is that of a run that goes on, `InvalidInput` for what is no
+    async def issue_soon(self, question: Question) -> IdentityToken:
+        """Give the answer to a question, or raise it, while the event loop goes on."""
+        return await self._together.ask(question)
+
+    def by_runner(self, holder: Holder, purpose: Purpose) -> Question:
+        """Ask for a token for this purpose, for the runner that holds the run's lease.
+
+        Refusals: `StaleLease` without a live lease, `Forbidden` for a credential that is not assigned or permitted (any
+        more) and for a run that is being ended, `Conflict` past the limit of a run. If the audit record cannot be
+        written, there is no token.
+        """
+
+        def read() -> Run:
+            with self._rules.database.read() as tx:
+                lease, deployment = held(tx, holder, self._rules.clock.now(), for_change=False)
+                if deployment.status is not DeploymentStatus.IN_PROGRESS:
+                    raise Forbidden("this run is being ended: it gets no more tokens")
+                return self._run(tx, lease, deployment, holder.runner)
+
+        def wanted(run: Run) -> Token:
+            return self._wanted(run.granted, run.organization, purpose)
+
+        def refused(error: Exception) -> Exception:
+            if isinstance(error, Forbidden | Conflict):
+                self._note(holder.runner, holder.lease_id, purpose.kind, error)
+            return error
+
+        # SECURITY: whether a credential is assigned is looked up for each of its tokens.
+        proof = None if isinstance(purpose, ForCredential) else _proof_of(holder)
+        return Question(proof, read, wanted, refused, purpose.kind)
+
+    def by_job(self, lease_id: RunLeaseId, bearer: Secret, asked: Sequence[str]) -> Question:
+        """Ask for a token for the job itself, for the one audience that it names, or for the shared one.
+
+        Refusals: `Unauthenticated` unless the bearer is that of a run that goes on, `InvalidInput` for what is no
         audience, `Forbidden` for one that the run may not have, `Conflict` past the limit of a run.
 
         SECURITY: never with `credentialId`, whatever the audience.
         """
-        with self._rules.database.read() as tx:
-            lease, deployment, runner = asking(tx, lease_id, bearer, self._rules.clock.now())
-            run = self._run(tx, lease, deployment, runner)
-        audience = one_audience(asked, self._own.shared)
-        try:
-            self._check_audience(run, audience)
-            return self._mint(run, _Token(audience), ON_DEMAND)
-        except StaleLease as error:
-            raise Unauthenticated(REFUSED) from error
-        except (Forbidden, Conflict) as error:
-            self._note(runner, lease_id, ON_DEMAND, error)
-            raise
+        asker: Runner | None = None
 
-    def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> _Run:
+        def read() -> Run:
+            nonlocal asker
+            with self._rules.database.read() as tx:
+                lease, deployment, asker = asking(tx, lease_id, bearer, self._rules.clock.now())
+                return self._run(tx, lease, deployment, asker)
+
+        def wanted(run: Run) -> Token:
+            audience = one_audience(asked, self._own.shared)
+            self._check_audience(run, audience)
+            return Token(audience)
+
+        def refused(error: Exception) -> Exception:
+            if isinstance(error, StaleLease):
+                return Unauthenticated(REFUSED)
+            if isinstance(error, Forbidden | Conflict) and asker is not None:
+                self._note(asker, lease_id, ON_DEMAND, error)
+            return error
+
+        return Question((lease_id, digest(bearer)), read, wanted, refused, ON_DEMAND)
+
+    def answers(self, questions: Sequence[Question]) -> list[IdentityToken | Exception]:
+        """Give the answer to each question. All tokens are let go with one commit."""
+        found: list[IdentityToken | Exception] = [RunChanged("")] * len(questions)
+        open_ones = list(range(len(questions)))
+        for reading in range(_READINGS):
+            made = [questions[number].context.run(self._made, questions[number], reading) for number in open_ones]
+            tokens = self._let_go([questions[number] for number in open_ones], made)
+            for number, token in zip(open_ones, tokens, strict=True):
+                found[number] = token
+            open_ones = [
+                number
+                for number, item in zip(open_ones, made, strict=True)
+                if isinstance(item, Made) and _asks_again(item, found[number])
+            ]
+        return [
+            question.context.run(question.refused, answer) if isinstance(answer, Exception) else answer
+            for question, answer in zip(questions, found, strict=True)
+        ]
+
+    def _made(self, question: Question, reading: int) -> Made | Exception:
+        """Give the token that is asked for, made from what is known of the run, or else from what is stored."""
+        known = self._known.find(question.proof) if question.proof and not reading else None
+        try:
+            if known is not None:
+                with suppress(InvalidInput, Forbidden, Conflict):  # a refusal never comes from memory
+                    return self._mint(known, question.wanted(known), question.kind, None)
+            began = self._known.began()
+            run = question.read()
+            made = self._mint(run, question.wanted(run), question.kind, began)
+        except Exception as error:  # noqa: BLE001 -- it belongs to whoever asked; this thread works for others too
+            return error
+        if question.proof:
+            self._known.keep(question.proof, run, began)
+        return made
+
+    def _let_go(
+        self, questions: Sequence[Question], made: Sequence[Made | Exception]
+    ) -> Iterator[IdentityToken | Exception]:
+        mints = [item.mint for item in made if isinstance(item, Made)]
+        outcomes = iter(self._commits.commit(mints) if mints else ())
+        for question, item in zip(questions, made, strict=True):
+            if isinstance(item, Exception):
+                yield item
+                continue
+            outcome = next(outcomes)
+            if isinstance(outcome, Exception):
+                yield outcome
+                continue
+            TOKENS_MINTED.labels(question.kind).inc()
+            yield item.token.model_copy(update={"login_id": outcome}) if outcome else item.token
+
+    def _run(self, tx: Transaction, lease: Lease, deployment: Deployment, runner: Runner) -> Run:
         organization = get_organization(tx, deployment.organization_id)
         if organization is None:
             raise StaleLease("the organization is gone")
         inputs = inputs_of(tx, self._rules.cipher, deployment)
-        return _Run(lease, deployment, runner, organization, credentials_for(tx, deployment), inputs)
+        only_claims = inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
+        return Run(lease, deployment, runner, organization, credentials_for(tx, deployment), only_claims)
 
-    def _mint(self, run: _Run, wanted: _Token, kind: str) -> IdentityToken:
+    def _mint(self, run: Run, wanted: Token, kind: str, began: float | None) -> Made:
         now = self._rules.clock.now()
         if run.lease.tokens_minted >= MAX_TOKENS:
-            raise Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
+            raise past_limit()
         claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
         optional = optional_claims_of(run.organization.policies)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
         subject, audience = subject_of(run.organization, claims), wanted.audience
+        # Outside of the transaction: the first token of an organization's own issuer may have to make its key.
         minter = self._minter.of(run.organization.issuer)
         minted = minter.mint(claims, subject=subject, audience=audience, lifetime=lifetime, optional=optional)
-        with self._rules.database.write() as tx:
-            if not lease_store.count_mint(tx, run.lease.id, now):
-                raise StaleLease("the run lease ended while the token was made")
-            record(tx, _event(now, run, minted, kind, wanted.credential_id))
-            login_id = _note(tx, run, wanted, minted, now)
-        TOKENS_MINTED.labels(kind).inc()
-        return IdentityToken(
+        event = _event(now, run, minted, kind, wanted.credential_id)
+        login = _login(run, wanted, minted, now)
+        mint = Mint(run.lease, minted, event, origin(), run.organization.updated_at, login)
+        token = IdentityToken(
             token=minted.token,
             jti=minted.jti,
             audience=minted.audience,
             expires_at=minted.expires_at,
             issued_at=now,
-            login_id=login_id,
         )
+        return Made(began is None, mint, token)
 
-    def _check_audience(self, run: _Run, audience: str) -> None:
+    def _check_audience(self, run: Run, audience: str) -> None:
         if not has_identity(run.granted, run.organization):
             raise Forbidden("this run has no OIDC credential any more and the organization does not enable OIDC")
         vaults = (item for item in run.granted if item.kind is CredentialKind.VAULT_OIDC)
@@ -167,7 +235,7 @@ class Passport:
         event = AuditEvent(at, runner.audit_name, action, "run_lease", subject, organization, detail)
         self._refusals.note_seldom(event, f"{runner.id} {error.code}")
 
-    def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> _Token:
+    def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> Token:
         match purpose:
             case ForCredential(credential_id=credential_id):
                 return self._for_credential(granted, organization, credential_id)
@@ -175,30 +243,47 @@ class Passport:
                 audience = second_audience(granted)
                 if audience is None:
                     raise Forbidden("this run has no credential with the token format v2")
-                return _Token(audience)
+                return Token(audience)
             case ForJob():
                 if not has_identity(granted, organization):
                     raise Forbidden("this run has no OIDC credential and the organization does not enable OIDC")
-                return _Token(self._own.shared)
+                return Token(self._own.shared)
 
     def _for_credential(
         self, granted: Sequence[StoredCredential], organization: Organization, credential_id: UUID
-    ) -> _Token:
+    ) -> Token:
         chosen = [item for item in granted if item.id == credential_id and item.kind is CredentialKind.VAULT_OIDC]
         if not chosen:
             raise Forbidden("this credential is not assigned to the run's project")
         refusal = clear_text_refusal(chosen, organization)
         if refusal is not None:
             raise Forbidden(refusal)
-        return _Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
+        return Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
 
 
-def _note(tx: Transaction, run: _Run, wanted: _Token, minted: Minted, now: datetime) -> UUID | None:
-    """Count what can come of a token before it leaves: a login, whose id is given, or whatever the job does with it."""
-    if wanted.credential is not None:
-        return intend(tx, run.lease, run.deployment, wanted.credential, minted.jti, now=now)
-    note_minted(tx, run.lease, minted, now)
-    return None
+def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Callable[[Transaction], VaultLoginId] | None:
+    """Give what counts the login that a token is for; None for a token of the job."""
+    credential = wanted.credential
+    if credential is None:
+        return None
+    return lambda tx: intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
+
+
+def _proof_of(holder: Holder) -> Proof:
+    return holder.runner.id, holder.lease_id, holder.fencing_token, digest(holder.secret)
+
+
+def _asks_again(made: Made, answer: IdentityToken | Exception) -> bool:
+    """Whether a refusal is not the last word: the run was only remembered, or was changed since it was read."""
+    refused_from_memory = made.is_remembered and isinstance(answer, Conflict)
+    return refused_from_memory or isinstance(answer, RunChanged)
+
+
+def _given(answers: Sequence[IdentityToken | Exception]) -> IdentityToken:
+    (answer,) = answers
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
@@ -228,7 +313,7 @@ def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id:
     )
 
 
-def _event(at: datetime, run: _Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:
+def _event(at: datetime, run: Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:
     detail = {
         "jti": minted.jti,
         "kid": minted.kid,

@@ -1,14 +1,58 @@
 """Every query on run leases."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, bindparam, func, select, update
 
 from runpass.ids import DeploymentId, RunLeaseId, RunnerId
 from runpass.server.db.engine import Transaction
-from runpass.server.db.schema.deployments import run_leases
-from runpass.server.deployments.model import Lease
+from runpass.server.db.schema.deployments import deployments, run_leases
+from runpass.server.db.schema.runners import runners
+from runpass.server.db.schema.tenancy import organizations
+from runpass.server.deployments.model import DeploymentStatus, Lease
+
+_AS_THEY_ARE: Final = (
+    select(
+        run_leases.c.id,
+        run_leases.c.tokens_minted,
+        run_leases.c.expires_at,
+        run_leases.c.ended_at,
+        deployments.c.status,
+        runners.c.revoked_at,
+        organizations.c.updated_at,
+    )
+    .join(deployments, deployments.c.id == run_leases.c.deployment_id)
+    .join(runners, runners.c.id == run_leases.c.runner_id)
+    .join(organizations, organizations.c.id == run_leases.c.organization_id)
+    .where(run_leases.c.id.in_(bindparam("lease_ids", expanding=True)))
+    .order_by(run_leases.c.id)  # the same order for everybody who locks several
+    .with_for_update(of=run_leases)
+)
+_COUNT: Final = (
+    update(run_leases)
+    .where(run_leases.c.id == bindparam("lease_id"))
+    .values(tokens_minted=run_leases.c.tokens_minted + bindparam("more"), spoken_at=bindparam("now"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseNow:
+    """A run lease in the transaction that counts its tokens, and what else can end it."""
+
+    tokens_minted: int
+    expires_at: datetime
+    ended_at: datetime | None
+    status: str
+    revoked_at: datetime | None
+    organization_seen: datetime
+
+    def goes_on(self, now: datetime) -> bool:
+        """Whether its run may be given a token: lease live, runner not revoked, deployment not being ended."""
+        is_over = self.ended_at is not None or self.expires_at <= now or self.revoked_at is not None
+        return not is_over and self.status == DeploymentStatus.IN_PROGRESS
 
 
 def insert_lease(tx: Transaction, lease: Lease) -> None:
@@ -51,7 +95,8 @@ def live_leases(tx: Transaction, runner_id: RunnerId) -> int:
 def live_leases_of(tx: Transaction, runner_id: RunnerId) -> list[Lease]:
     """Give the live leases of a runner; nobody else changes them until we are done."""
     live = (run_leases.c.runner_id == runner_id) & run_leases.c.ended_at.is_(None)
-    return [_lease(row) for row in tx.execute(select(run_leases).where(live).with_for_update())]
+    in_order = select(run_leases).where(live).order_by(run_leases.c.id)
+    return [_lease(row) for row in tx.execute(in_order.with_for_update())]
 
 
 def silent_leases(tx: Transaction, deployment_id: DeploymentId) -> int:
@@ -72,11 +117,16 @@ def mark_spoken(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> None:
     tx.execute(update(run_leases).where(live).values(spoken_at=now))
 
 
-def count_mint(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> bool:
-    """Count one more token of a lease that is still live; whether it was."""
-    live = (run_leases.c.id == lease_id) & run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > now)
-    counted = update(run_leases).where(live).values(tokens_minted=run_leases.c.tokens_minted + 1, spoken_at=now)
-    return tx.execute(counted).rowcount == 1
+def hold_leases(tx: Transaction, lease_ids: Iterable[RunLeaseId]) -> dict[RunLeaseId, LeaseNow]:
+    """Give run leases as a mint must find them; nobody else changes them until we are done."""
+    rows = tx.execute(_AS_THEY_ARE, {"lease_ids": list(lease_ids)})
+    return {RunLeaseId(row.id): LeaseNow(*row[1:]) for row in rows}
+
+
+def count_mints(tx: Transaction, counts: Mapping[RunLeaseId, int], now: datetime) -> None:
+    """Count more tokens of leases that are live, each as many."""
+    if counts:
+        tx.execute(_COUNT, [{"lease_id": lease_id, "more": more, "now": now} for lease_id, more in counts.items()])
 
 
 def end_lease(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> bool:

@@ -1,5 +1,6 @@
 """Identity tokens that jobs hold: kept until they have expired, because they log in wherever a role accepts them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,20 +29,26 @@ class HeldToken:
     expires_at: datetime
 
 
-def note_minted(tx: Transaction, lease: Lease, minted: Minted, now: datetime) -> None:
-    """Keep that a token was minted for the job of a lease. To be called in the transaction of its audit record."""
-    tx.execute(
-        identity_tokens.insert().values(
-            id=new_id(),
-            organization_id=lease.organization_id,
-            deployment_id=lease.deployment_id,
-            run_lease_id=lease.id,
-            jti=minted.jti,
-            audience=minted.audience,
-            minted_at=now,
-            expires_at=minted.expires_at,
-        )
-    )
+def note_minted(tx: Transaction, tokens: Sequence[tuple[Lease, Minted, datetime]]) -> None:
+    """Keep that tokens were minted for the jobs of leases, each at its moment.
+
+    To be called in the transaction of their audit records.
+    """
+    rows = [
+        {
+            "id": new_id(),
+            "organization_id": lease.organization_id,
+            "deployment_id": lease.deployment_id,
+            "run_lease_id": lease.id,
+            "jti": minted.jti,
+            "audience": minted.audience,
+            "minted_at": at,
+            "expires_at": minted.expires_at,
+        }
+        for lease, minted, at in tokens
+    ]
+    if rows:
+        tx.execute(identity_tokens.insert(), rows)
 
 
 def tokens_of_ended_runs(

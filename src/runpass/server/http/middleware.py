@@ -4,7 +4,7 @@ import secrets
 from typing import Final
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -45,10 +45,11 @@ class RequestShell:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                _finish_headers(MutableHeaders(scope=message), request_id)
+                _finish_headers(message, request_id)
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id), working_for(scope):
+        tokens = structlog.contextvars.bind_contextvars(request_id=request_id)
+        with working_for(scope):
             try:
                 await self._app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001 -- the last one who can answer
@@ -57,6 +58,7 @@ class RequestShell:
                     await (await on_unhandled(Request(scope), error))(scope, receive, answer)
             finally:
                 self._record(scope, status, self._clock.monotonic() - started)
+                structlog.contextvars.reset_contextvars(**tokens)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         path = route_template(scope)
@@ -110,10 +112,17 @@ class SizeLimit:
                 return b"".join(chunks)
 
 
-def _finish_headers(headers: MutableHeaders, request_id: str) -> None:
-    headers["X-Request-Id"] = request_id
-    headers.setdefault("Cache-Control", "no-store")
-    headers["X-Content-Type-Options"] = "nosniff"
+_UNLESS_THERE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+
+
+def _finish_headers(message: Message, request_id: str) -> None:
+    """Add the headers of every answer to the raw ones (ASGI: lower-case names)."""
+    headers = message["headers"] = list(message.get("headers", ()))
+    there = {name for name, _ in headers}
+    headers.append((b"x-request-id", request_id.encode()))
+    for name, value in _UNLESS_THERE:
+        if name not in there:
+            headers.append((name, value))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

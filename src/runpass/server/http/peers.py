@@ -5,6 +5,7 @@ backwards: the last address that is not a trusted proxy is the client. Whatever 
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
@@ -63,6 +64,7 @@ def is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(plain in network for network in trusted)
 
 
+@lru_cache(maxsize=4_096)
 def _address(text: str) -> Address | None:
     try:
         return _plain(ip_address(text))

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from runpass.server.issuer.keys import IssuerScope
 from runpass.server.issuer.ring import RingSource
 
 PROBE_API_KEY_TYPE: Final = "key-probe"
+_in_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
 
@@ -115,11 +117,15 @@ class Minter:
             "jti": jti,
             **claims,
         }
-        header = {"alg": key.algorithm, "kid": key.kid, "typ": "JWT"}
-        signing_input = f"{_part(header)}.{_part(payload)}"
+        signing_input = f"{_header(key.algorithm, key.kid)}.{_part(payload)}"
         token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
         return Minted(Secret(token), jti, key.kid, audience, expires)
 
 
+@lru_cache(maxsize=64)
+def _header(algorithm: str, kid: str) -> str:
+    return _part({"alg": algorithm, "kid": kid, "typ": "JWT"})
+
+
 def _part(value: Mapping[str, object]) -> str:
-    return base64url(json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode())
+    return base64url(_in_json(value).encode())

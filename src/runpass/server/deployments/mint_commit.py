@@ -1,0 +1,158 @@
+"""The last step of a mint: many tokens that were made at the same time are let go with one commit.
+
+SECURITY: a token leaves only after the transaction that holds its audit record, its count and what can come of it is
+committed. That transaction looks at the run lease once more, whatever anybody remembered of it. If it cannot be
+committed, none of its tokens leaves.
+"""
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from runpass.clock import Clock
+from runpass.errors import Conflict, RunpassError, StaleLease, Unavailable
+from runpass.ids import RunLeaseId, VaultLoginId
+from runpass.server.audit import AuditEvent, record
+from runpass.server.db.engine import Database, Transaction
+from runpass.server.deployments import lease_store
+from runpass.server.deployments.lease_store import LeaseNow
+from runpass.server.deployments.model import Lease
+from runpass.server.deployments.token_store import note_minted
+from runpass.server.http.origin import Origin
+from runpass.server.issuer.minting import Minted
+
+MAX_TOKENS: Final = 1_000
+"""Tokens of one run lease; a run that asks for more is not well."""
+MOST_TOGETHER: Final = 128
+"""Tokens of one transaction: others may want to write too."""
+
+Outcome = VaultLoginId | Exception | None
+"""Of one mint: the login that it is counted as, or nothing for a job's token; an exception if it must not leave."""
+
+
+class RunChanged(Conflict):
+    """What a token was made from has changed since it was read: read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """A token that is made and has not left."""
+
+    lease: Lease
+    minted: Minted
+    event: AuditEvent
+    origin: Origin
+    organization_seen: datetime
+    """When the organization had last changed, as it was read."""
+    intend: Callable[[Transaction], VaultLoginId] | None = None
+    """Counts the login that it is for; a token without one is the job's."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """One thread's mints in the queue."""
+
+    mints: Sequence[Mint]
+    outcomes: list[Outcome] = field(default_factory=list)
+    wake: threading.Event = field(default_factory=threading.Event)
+
+
+class MintCommits:
+    """Commits mints. Whoever comes while a commit is under way waits for it and goes with the next one, all together.
+
+    There is no thread of its own and no waiting for others to come: the first of those who wait commits for all.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._waiting: deque[_Place] = deque()
+        self._is_led = False
+
+    def commit(self, mints: Sequence[Mint]) -> list[Outcome]:
+        """Give what became of each mint, in order."""
+        place = _Place(mints)
+        with self._turn:
+            self._waiting.append(place)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            place.wake.wait()
+        if not place.outcomes:
+            self._lead()
+        return place.outcomes
+
+    def _lead(self) -> None:
+        """Commit for the first of those who wait, which is the caller, and for those behind it."""
+        with self._turn:
+            places = [self._waiting.popleft()]
+            room = MOST_TOGETHER - len(places[0].mints)
+            while self._waiting and len(self._waiting[0].mints) <= room:
+                places.append(self._waiting.popleft())
+                room -= len(places[-1].mints)
+        try:
+            outcomes = iter(self._written([mint for place in places for mint in place.mints]))
+            for place in places:
+                place.outcomes = [next(outcomes) for _ in place.mints]
+        finally:
+            self._hand_on(places)
+
+    def _hand_on(self, places: Sequence[_Place]) -> None:
+        """Wake those whose mints are done, and the next to lead. Without an outcome there is no token."""
+        for place in places:
+            place.outcomes = place.outcomes or [Unavailable("the token was not recorded")] * len(place.mints)
+        with self._turn:
+            self._is_led = bool(self._waiting)
+            following = self._waiting[0] if self._waiting else None
+        for place in (*places, *((following,) if following else ())):
+            place.wake.set()
+
+    def _written(self, mints: Sequence[Mint]) -> list[Outcome]:
+        try:
+            return self._write(mints)
+        except Unavailable as error:
+            return [Unavailable(error.message, hint=error.hint) for _ in mints]
+        except Exception as error:  # noqa: BLE001 -- it belongs to whoever asked; we work for others too
+            if len(mints) == 1:
+                return [error]
+        return [outcome for mint in mints for outcome in self._written([mint])]  # one must not stop the others
+
+    def _write(self, mints: Sequence[Mint]) -> list[Outcome]:
+        now = self._clock.now()
+        with self._database.write() as tx:
+            leases = lease_store.hold_leases(tx, {mint.lease.id for mint in mints})
+            refused = _refusals(mints, leases, now)
+            going = [mint for mint, refusal in zip(mints, refused, strict=True) if refusal is None]
+            lease_store.count_mints(tx, Counter(mint.lease.id for mint in going), now)
+            note_minted(tx, [(mint.lease, mint.minted, mint.event.at) for mint in going if mint.intend is None])
+            logins = iter([mint.intend(tx) if mint.intend else None for mint in going])
+            for mint in going:
+                record(tx, mint.event, mint.origin)
+        return [refusal or next(logins) for refusal in refused]
+
+
+def _refusals(mints: Sequence[Mint], leases: dict[RunLeaseId, LeaseNow], now: datetime) -> list[RunpassError | None]:
+    """Give why each mint must not leave, or None."""
+    counts = Counter({lease_id: lease.tokens_minted for lease_id, lease in leases.items()})
+    found: list[RunpassError | None] = []
+    for mint in mints:
+        refusal = _refusal(mint, leases.get(mint.lease.id), counts[mint.lease.id], now)
+        counts[mint.lease.id] += refusal is None
+        found.append(refusal)
+    return found
+
+
+def _refusal(mint: Mint, lease: LeaseNow | None, minted: int, now: datetime) -> RunpassError | None:
+    if lease is None or not lease.goes_on(now):
+        return StaleLease("the run lease ended while the token was made")
+    if lease.organization_seen != mint.organization_seen:
+        return RunChanged("the organization was changed while the token was made")
+    return past_limit() if minted >= MAX_TOKENS else None
+
+
+def past_limit() -> Conflict:
+    """Give the refusal of a run that has asked for too many tokens."""
+    return Conflict(f"this run has asked for {MAX_TOKENS} tokens already")
