@@ -19,6 +19,7 @@ from runpass.cli import (
     organization,
     programs,
     project,
+    reencryption,
     runners,
     settings_command,
     template,
@@ -83,6 +84,7 @@ def _options(
 programs.add_to(app)
 founding.add_to(app)
 local.add_to(app)
+reencryption.add_to(keys.app)
 for _name, _group in (
     ("organization", organization.app),
     ("project", project.app),

@@ -12,16 +12,29 @@ from runpass.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from runpass.server.db.engine import Database
+    from runpass.server.settings import ServerSettings
 
 
 @contextmanager
 def server_database(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "Iterator[Database]":
     """Give the server's database, which is there already and has this version's schema."""
-    from runpass.server.db.engine import open_database
-    from runpass.server.db.migrate import current, head
+    with database_of(server_settings(settings, data_dir, database_url)) as database:
+        yield database
+
+
+def server_settings(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "ServerSettings":
+    """Give the settings of the server on this machine."""
     from runpass.server.settings import load_settings
 
-    loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+    return load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+
+
+@contextmanager
+def database_of(loaded: "ServerSettings") -> "Iterator[Database]":
+    """Give the database that the settings name, which is there already and has this version's schema."""
+    from runpass.server.db.engine import open_database
+    from runpass.server.db.migrate import current, head
+
     file = Path(loaded.database_url.removeprefix("sqlite:///"))
     if loaded.database_url.startswith("sqlite:///") and not file.exists():
         raise ConfigurationError(f"there is no database at {file}", hint="name the server's --data-dir or --settings")

@@ -50,6 +50,14 @@ class ServerSettings(BaseModel):
     master_key: Secret | None = Field(
         default=None, description="The master key itself, 64 hex digits, where no file can be had."
     )
+    previous_master_key_file: Path | None = Field(
+        default=None,
+        description="File with the master key that is being left, while the master key is changed. Opens what is still"
+        " sealed with it.",
+    )
+    previous_master_key: Secret | None = Field(
+        default=None, description="The master key that is being left, 64 hex digits, where no file can be had."
+    )
     listen_host: str = Field(default="127.0.0.1", max_length=255, description="Address to listen on.")
     listen_port: int = Field(default=8440, ge=1, le=65535, description="Port to listen on.")
     public_url: str = Field(
