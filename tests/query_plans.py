@@ -39,7 +39,8 @@ SMALL_TABLES = {entry["name"]: entry["why"] for entry in SMALL["table"]}
 SMALL_INDEXES = {entry["name"]: entry["why"] for entry in SMALL["index"]}
 OURS = f"{Path(runpass.__file__).parent}/"
 WHOLE_ON_PURPOSE = tuple(
-    f"{OURS}server/{place}" for place in ("db/migrations/", "keeping/reencrypting.py", "keeping/dumping.py")
+    f"{OURS}server/{place}"
+    for place in ("db/migrations/", "keeping/reencrypting.py", "keeping/dumping.py", "keeping/settling.py")
 )
 SOMETHING = Scale(organizations=30, large_projects=100, large_deployments=500, with_live=True)
 EXPLAINABLE = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH)\b|\s*INSERT\b.*\bSELECT\b", re.DOTALL)

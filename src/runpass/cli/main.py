@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from runpass.cli import (
     api_key,
     audit,
+    backup,
     credential,
     deployment,
     environment,
@@ -85,6 +86,7 @@ programs.add_to(app)
 founding.add_to(app)
 local.add_to(app)
 reencryption.add_to(keys.app)
+backup.add_to(app)
 for _name, _group in (
     ("organization", organization.app),
     ("project", project.app),

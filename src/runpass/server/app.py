@@ -45,6 +45,7 @@ from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.keeping.keeper import follow_master_key
+from runpass.server.keeping.settling import Settling
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
@@ -172,6 +173,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
     lifespans = Lifespans(
         parts.database, parts.cipher, parts.clock, settings.run_timeout_seconds, settings.organization_log_bytes
     )
+    await run_in_threadpool(_settle, parts)
     wakeups.open()
     tasks = [
         asyncio.create_task(end_lost_runs(rules, wakeups)),
@@ -191,6 +193,11 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         parts.close()
+
+
+def _settle(parts: Parts) -> None:
+    rotates = parts.settings.key_rotation_seconds > 0
+    Settling(parts.database, parts.cipher, parts.clock, rotates).settle()
 
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:

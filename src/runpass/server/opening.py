@@ -49,7 +49,7 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
     Raises `ConfigurationError` with one sentence and the next step.
     """
     prepare_directory(settings.data_dir)
-    _make_private(settings.database_url)
+    make_private(settings.database_url)
     cipher = open_cipher(settings)
     database = open_database(settings.database_url)
     try:
@@ -109,7 +109,7 @@ def _probe(directory: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _make_private(database_url: str) -> None:
+def make_private(database_url: str) -> None:
     """Make a SQLite file with mode 0600 before SQLite does with another one; its companions inherit the mode."""
     prefix = "sqlite:///"
     if not database_url.startswith(prefix) or not database_url.removeprefix(prefix):
