@@ -44,7 +44,7 @@ from runpass.server.http.stopping import when_stopping
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
-from runpass.server.keeping.keeper import follow_master_key
+from runpass.server.keeping.keeper import follow_master_key, forget_old_events, forget_old_logs
 from runpass.server.keeping.settling import Settling
 from runpass.server.opening import Parts
 from runpass.server.runners import api as runners
@@ -182,6 +182,8 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups) -> AsyncI
         asyncio.create_task(again_and_again(parts.rings.tend, REFRESH_EVERY_SECONDS)),
         asyncio.create_task(follow_master_key(parts.database, parts.cipher)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
+        asyncio.create_task(forget_old_logs(parts.database, parts.clock, settings)),
+        asyncio.create_task(forget_old_events(parts.database, parts.clock, settings)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
     try:

@@ -140,6 +140,20 @@ class ServerSettings(BaseModel):
         le=1_125_899_906_842_624,
         description="What the logs of one organization's ended deployments may hold before nothing more is queued.",
     )
+    log_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long the log of a deployment that ended is kept. That of an environment's newest deployment"
+        " stays. 0: for ever.",
+    )
+    audit_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long events of the audit trail are kept, in whole days. What is left can still be verified,"
+        " from a checkpoint. 0: for ever, or until `runpass audit prune`.",
+    )
     tls_certificate: Path | None = Field(default=None, description="PEM certificate chain to serve HTTPS with.")
     tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_networks)] = Field(

@@ -1,14 +1,20 @@
 """The background work of this room."""
 
+from datetime import timedelta
+
 import structlog
 
+from runpass.clock import Clock
 from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database
 from runpass.server.db.master_key import follow
 from runpass.server.deployments.keeper import again_and_again
 from runpass.server.keeping.reencrypting import FOLLOW_EVERY_SECONDS
+from runpass.server.keeping.retention import LogRetention, forget_events
+from runpass.server.settings import ServerSettings
 
 _log = structlog.get_logger(__name__)
+FORGET_EVERY_SECONDS = 60.0
 
 
 async def follow_master_key(database: Database, cipher: Cipher) -> None:
@@ -25,3 +31,24 @@ def follow_once(database: Database, cipher: Cipher) -> None:
         _log.error("master_key.missing", had=before)
     elif after != before:
         _log.info("master_key.changed", key_id=after, before=before)
+
+
+async def forget_old_logs(database: Database, clock: Clock, settings: ServerSettings) -> None:
+    """Forget logs that are old enough, for as long as the server runs; without a retention there is nothing to do."""
+    if settings.log_retention_days:
+        logs = LogRetention(database, clock, timedelta(days=settings.log_retention_days))
+        await again_and_again(lambda: _tell("logs.forgotten", logs.work()), FORGET_EVERY_SECONDS)
+
+
+async def forget_old_events(database: Database, clock: Clock, settings: ServerSettings) -> None:
+    """Prune the audit trail, for as long as the server runs; without a retention there is nothing to do."""
+    if settings.audit_retention_days:
+        keep_for = timedelta(days=settings.audit_retention_days)
+        await again_and_again(
+            lambda: _tell("audit.pruned", forget_events(database, clock, keep_for)), FORGET_EVERY_SECONDS
+        )
+
+
+def _tell(event: str, number: int) -> None:
+    if number:
+        _log.info(event, number=number)
