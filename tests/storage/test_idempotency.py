@@ -174,5 +174,5 @@ def test_what_is_kept_of_a_request_gives_no_guess_at_its_secrets(
     parts = (b"POST", b"/environments", sent.content)
     guessed = hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
     assert b"4711" in sent.content
-    assert kept == world.cipher.fingerprint(*parts)
-    assert kept not in {guessed, Cipher(bytes(32)).fingerprint(*parts)}
+    assert (kept,) == world.cipher.fingerprints(*parts)
+    assert kept not in {guessed, *Cipher(bytes(32)).fingerprints(*parts)}

@@ -78,7 +78,7 @@ def test_a_database_that_belongs_to_something_else_stops_the_start(settings: Ser
 def test_another_master_key_stops_the_start(settings: ServerSettings):
     open_parts(settings).close()
     error = refusal(settings.model_copy(update={"master_key": Secret("00" * 32)}))
-    assert "the database was made with master key" in error.message
+    assert "the database needs master key" in error.message
 
 
 @pytest.mark.parametrize("key", ["", "00", "zz" * 32, "00" * 33])

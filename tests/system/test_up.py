@@ -46,7 +46,8 @@ class Up:
             yield client.with_token(Secret(login.auth["client_token"]))
 
 
-def test_up_keeps_everything_over_a_restart(tmp_path: Path):
+@pytest.mark.timeout(400)
+def test_up_keeps_everything_over_a_restart_and_in_a_backup(tmp_path: Path):
     tmp_path.chmod(0o711)
     up = Up(tmp_path)
     command = 'test "$(bao kv get -mount=secrets-for-runpass -field=password app)" = "$DB" && echo read it'
@@ -84,6 +85,36 @@ def test_up_keeps_everything_over_a_restart(tmp_path: Path):
         with up.operator() as operator:
             stored = operator.read("secrets-for-runpass/data/app").data["data"]
             assert stored == {"password": "kept-over-a-restart"}
+            assert _root_tokens(operator) == []
+        _backed_up(up)
+    _deploys_from_a_backup(up, tmp_path / "restored", environment, keys)
+
+
+def _backed_up(up: Up) -> None:
+    """Back up while everything runs."""
+    key = up.directory / "backup.key"
+    key.touch(mode=0o600)
+    key.write_text("5a" * 32)
+    places = ("--up", "--data", str(up.data), "--keys", str(up.keys), "--key-file", str(key))
+    assert "bytes, of revision" in run_cli("backup", str(up.directory / "backup"), *places).stdout
+
+
+def _deploys_from_a_backup(up: Up, directory: Path, environment: str, keys: dict) -> None:
+    """Restore into empty directories: server and OpenBao know what they knew, and a deployment gets its secret."""
+    directory.mkdir(mode=0o711)
+    restored = Up(directory)
+    restored.port, restored.openbao_port = up.port, up.openbao_port
+    key = ("--key-file", str(up.directory / "backup.key"))
+    places = ("--up", "--data", str(restored.data), "--keys", str(restored.keys))
+    run_cli("restore", str(up.directory / "backup"), *key, *places)
+    for path in [restored.data, restored.keys, *restored.data.rglob("*"), *restored.keys.rglob("*")]:
+        assert stat.S_IMODE(path.lstat().st_mode) & 0o077 == 0, path
+    with restored.running("restored"):
+        deployed = restored.cli("deployment", "start", environment, "--wait", "--json")
+        assert json.loads(deployed)["status"] == "SUCCESS"
+        assert "read it" in restored.cli("deployment", "log", json.loads(deployed)["id"])
+        assert keys["keys"][0] in _jwks(restored)["keys"]
+        with restored.operator() as operator:
             assert _root_tokens(operator) == []
 
 

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from runpass.cli import (
     api_key,
     audit,
+    backup,
     credential,
     deployment,
     environment,
@@ -19,6 +20,7 @@ from runpass.cli import (
     organization,
     programs,
     project,
+    reencryption,
     relying_party,
     runners,
     settings_command,
@@ -84,6 +86,8 @@ def _options(
 programs.add_to(app)
 founding.add_to(app)
 local.add_to(app)
+reencryption.add_to(keys.app)
+backup.add_to(app)
 for _name, _group in (
     ("organization", organization.app),
     ("project", project.app),

@@ -19,12 +19,20 @@ if TYPE_CHECKING:
 @contextmanager
 def server_database(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "Iterator[Database]":
     """Give the server's database, which is there already and has this version's schema."""
-    with _database(server_settings(settings, data_dir, database_url)) as database:
+    with database_of(server_settings(settings, data_dir, database_url)) as database:
         yield database
 
 
+def server_settings(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "ServerSettings":
+    """Give the settings of the server on this machine, as the server itself reads them."""
+    from runpass.server.settings import load_settings
+
+    return load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+
+
 @contextmanager
-def _database(loaded: "ServerSettings") -> "Iterator[Database]":
+def database_of(loaded: "ServerSettings") -> "Iterator[Database]":
+    """Give the database that the settings name, which is there already and has this version's schema."""
     from runpass.server.db.engine import open_database
     from runpass.server.db.migrate import current, head
 
@@ -45,17 +53,10 @@ def _database(loaded: "ServerSettings") -> "Iterator[Database]":
 @contextmanager
 def opened_server(loaded: "ServerSettings") -> "Iterator[tuple[Database, Cipher]]":
     """Give the server's database, and what opens the sealed columns in it: for commands that work with keys."""
-    from runpass.server.opening import open_cipher
+    from runpass.server.opening import cipher_of
 
-    with _database(loaded) as database:
-        yield database, open_cipher(loaded, database)
-
-
-def server_settings(settings: Path | None, data_dir: Path | None, database_url: str | None) -> "ServerSettings":
-    """Give the settings of the server on this machine, as the server itself reads them."""
-    from runpass.server.settings import load_settings
-
-    return load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
+    with database_of(loaded) as database:
+        yield database, cipher_of(loaded, database)
 
 
 def operator() -> str:

@@ -67,3 +67,13 @@ def _without_newline(content: bytes, what: str) -> str:
     except UnicodeDecodeError:
         raise InvalidInput(f"the {what} is not UTF-8 text") from None
     return text.removesuffix("\n").removesuffix("\r")
+
+
+def read_private_secret(file: Path, what: str) -> "Secret":
+    """Give a secret from a file that only its owner can read. Raises `ConfigurationError` for wider modes."""
+    from runpass.secret import Secret
+
+    content = _without_newline(_read(file, what), what)
+    if file.stat().st_mode & 0o077:
+        raise ConfigurationError(f"the file {file} is open to others", hint=f"run: chmod 0600 {file}")
+    return Secret(content)

@@ -21,7 +21,7 @@ from threading import Event
 from typing import Any, Final
 from uuid import UUID
 
-from runpass.errors import ConfigurationError
+from runpass.errors import ConfigurationError, Conflict
 from runpass.local.admin import Admin
 from runpass.local.openbao import find_binary, install_tool
 from runpass.local.openbao_raft import SEAL_KEY_BYTES, FromFile, InitialRequest, RaftOpenBao, userpass_works
@@ -72,7 +72,7 @@ def run_up(options: UpOptions) -> int:
     progress = Progress(quiet=False)
     stop = _stop_event()
     with ExitStack() as stack:
-        stack.enter_context(_alone(options))
+        stack.enter_context(alone(options))
         programs = _start(stack, progress, options)
         _tell(progress, options)
         while not stop.wait(0.2):
@@ -87,7 +87,7 @@ def _start(stack: ExitStack, progress: Progress, options: UpOptions) -> list[Pro
     _check_ports(options)
     with progress.step("server", "Start the server: issuer and control plane") as say:
         admin = _found(options)
-        server = stack.enter_context(Program("server", _server_values(options), options.data / "etc"))
+        server = stack.enter_context(Program("server", server_values(options), options.data / "etc"))
         url = f"http://127.0.0.1:{options.port}"
         server.wait_until(server_is_ready(url))
         api = Admin(url, admin["organizationId"], admin["apiKeyId"], Secret(admin["apiKeySecret"]))
@@ -124,7 +124,8 @@ def _check_ports(options: UpOptions) -> None:
                 ) from error
 
 
-def _server_values(options: UpOptions) -> dict[str, Any]:
+def server_values(options: UpOptions) -> dict[str, Any]:
+    """Give the settings of the server."""
     return {
         "data_dir": str(options.data / "server"),
         "master_key_file": str(options.keys / "master.key"),
@@ -137,7 +138,7 @@ def _found(options: UpOptions) -> dict[str, str]:
     file = options.keys / "admin.json"
     if file.exists():
         return _private_json(file)
-    parts = open_parts(load_settings(environment={}, **_server_values(options)).settings)
+    parts = open_parts(load_settings(environment={}, **server_values(options)).settings)
     try:
         founded = found_organization(parts.database, ORGANIZATION, parts.clock)
     finally:
@@ -175,7 +176,7 @@ def _first_start(options: UpOptions, api: Admin, password_file: Path) -> list[In
     address = f"http://127.0.0.1:{options.openbao_port}"
     credential = api.find("/credentials", CREDENTIAL) or api.credential(CREDENTIAL, address, ROLE, MOUNT)
     api.assign(credential, project)
-    settings = load_settings(environment={}, **_server_values(options)).settings
+    settings = load_settings(environment={}, **server_values(options)).settings
     facts = Guide(
         issuer=settings.issuer_url,
         jwks_url=settings.jwks_url,
@@ -244,7 +245,7 @@ def _private_json(file: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _alone(options: UpOptions) -> Iterator[None]:
+def alone(options: UpOptions) -> Iterator[None]:
     """Hold both directories alone, with modes that keep others out."""
     os.umask(0o077)
     prepare_directory(options.data)
@@ -253,7 +254,7 @@ def _alone(options: UpOptions) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise ConfigurationError(f"another runpass up is running on {options.data}") from error
+            raise Conflict(f"another runpass up is running on {options.data}") from error
         yield
 
 

@@ -51,6 +51,8 @@ from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
 from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
+from runpass.server.keeping.keeper import follow_master_key, forget_old_events, forget_old_logs
+from runpass.server.keeping.settling import Settling
 from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
@@ -225,6 +227,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
     )
     confirming = ConfirmationKeeper(parts.database, parts.clock, parts.rings, sightings)
     presence = Presence(parts.database, parts.clock, parts.rings)
+    await run_in_threadpool(_settle, parts)
     await run_in_threadpool(presence.tell)  # before the first token: whoever stops a key must know of this process
     wakeups.open()
     tasks = [
@@ -233,8 +236,11 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
         asyncio.create_task(end_lifespans(lifespans, wakeups)),
         asyncio.create_task(again_and_again(presence.tend, REFRESH_EVERY_SECONDS)),
         asyncio.create_task(again_and_again(confirming.tend, LOOK_EVERY_SECONDS)),
+        asyncio.create_task(follow_master_key(parts.database, parts.cipher)),
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(forget_sessions(parts.database, parts.clock)),
+        asyncio.create_task(forget_old_logs(parts.database, parts.clock, settings)),
+        asyncio.create_task(forget_old_events(parts.database, parts.clock, settings)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]
     try:
@@ -248,6 +254,11 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
         with suppress(RunpassError):
             await run_in_threadpool(presence.end)
         parts.close()
+
+
+def _settle(parts: Parts) -> None:
+    rotates = parts.settings.key_rotation_seconds > 0
+    Settling(parts.database, parts.cipher, parts.clock, rotates).settle()
 
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:

@@ -8,21 +8,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy import select
-
 from runpass.clock import SYSTEM_CLOCK, Clock
-from runpass.errors import ConfigurationError, Conflict, Unavailable
+from runpass.errors import ConfigurationError, Unavailable
+from runpass.secret import Secret
 from runpass.server.db.encryption import KEY_BYTES, Cipher
 from runpass.server.db.engine import Database, open_database
+from runpass.server.db.master_key import check_master_key
 from runpass.server.db.migrate import prepare
-from runpass.server.db.schema.instance import instance
 from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.rings import LiveRing, Rings, open_rings
 from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
 from runpass.server.vault_tasks.confirmations import Confirmations
 
-_MASTER_KEY_ID = "master_key_id"
 _PROBE_BYTES = 1_048_576
 
 
@@ -52,12 +50,12 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
     Raises `ConfigurationError` with one sentence and the next step.
     """
     prepare_directory(settings.data_dir)
-    _make_private(settings.database_url)
-    cipher = Cipher(_master_key(settings))
+    make_private(settings.database_url)
+    cipher = open_cipher(settings)
     database = open_database(settings.database_url)
     try:
         prepare(database)
-        _check_master_key(database, cipher)
+        check_master_key(database, cipher)
         policy = key_policy(settings)
         rings = open_rings(database, cipher, clock, policy, Confirmations(policy.confirm_limit))
         return Parts(settings, clock, database, cipher, rings)
@@ -69,7 +67,7 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
         raise
 
 
-def open_cipher(settings: ServerSettings, database: Database) -> Cipher:
+def cipher_of(settings: ServerSettings, database: Database) -> Cipher:
     """Give the cipher of a database that is there already, for commands beside the server. No master key is made.
 
     Raises `ConfigurationError` when there is no master key, or another one.
@@ -77,8 +75,8 @@ def open_cipher(settings: ServerSettings, database: Database) -> Cipher:
     file = settings.master_key_file
     if settings.master_key is None and file is not None and not file.exists():
         raise ConfigurationError(f"there is no master key file {file}", hint="name the server's own --settings")
-    cipher = Cipher(_master_key(settings))
-    _check_master_key(database, cipher)
+    cipher = open_cipher(settings)
+    check_master_key(database, cipher)
     return cipher
 
 
@@ -128,7 +126,7 @@ def _probe(directory: Path) -> None:
         probe.unlink(missing_ok=True)
 
 
-def _make_private(database_url: str) -> None:
+def make_private(database_url: str) -> None:
     """Make a SQLite file with mode 0600 before SQLite does with another one; its companions inherit the mode."""
     prefix = "sqlite:///"
     if not database_url.startswith(prefix) or not database_url.removeprefix(prefix):
@@ -188,35 +186,38 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def open_cipher(settings: ServerSettings) -> Cipher:
+    """Give the cipher with the master keys of the settings; the first start of all makes the key.
+
+    Raises `ConfigurationError` for a key that cannot be read, or is none.
+    """
+    return Cipher(_master_key(settings), _previous_master_key(settings))
+
+
 def _master_key(settings: ServerSettings) -> bytes:
     if settings.master_key is not None:
-        try:
-            return bytes.fromhex(settings.master_key.reveal())
-        except ValueError:
-            raise ConfigurationError(f"master_key must be {KEY_BYTES * 2} hex digits") from None
+        return _from_hex("master_key", settings.master_key)
     if settings.master_key_file is None:
         raise ConfigurationError("master_key_file or master_key is required")
     return secret_file(settings.master_key_file, KEY_BYTES, "master key file")
 
 
-def _check_master_key(database: Database, cipher: Cipher) -> None:
-    """Refuse a master key that the stored columns were not sealed with."""
-    query = select(instance.c.value).where(instance.c.name == _MASTER_KEY_ID)
-    with database.read() as tx:
-        expected = tx.execute(query).scalar_one_or_none()
-    if expected is None:
-        try:
-            with database.write() as tx:
-                tx.execute(instance.insert().values(name=_MASTER_KEY_ID, value=cipher.key_id))
-        except Conflict:
-            return _check_master_key(database, cipher)
+def _previous_master_key(settings: ServerSettings) -> bytes | None:
+    if settings.previous_master_key is not None:
+        return _from_hex("previous_master_key", settings.previous_master_key)
+    file = settings.previous_master_key_file
+    if file is None:
         return None
-    if expected != cipher.key_id:
-        raise ConfigurationError(
-            f"the database was made with master key {expected}, this one is {cipher.key_id}",
-            hint="give the server the key it was started with first",
-        )
-    return None
+    if not file.exists():  # SECURITY: the key to leave is never made
+        raise ConfigurationError(f"the previous master key file {file} is not there")
+    return secret_file(file, KEY_BYTES, "previous master key file")
+
+
+def _from_hex(name: str, value: Secret) -> bytes:
+    try:
+        return bytes.fromhex(value.reveal())
+    except ValueError:
+        raise ConfigurationError(f"{name} must be {KEY_BYTES * 2} hex digits") from None
 
 
 def _reason(error: Unavailable) -> str:

@@ -50,6 +50,14 @@ class ServerSettings(BaseModel):
     master_key: Secret | None = Field(
         default=None, description="The master key itself, 64 hex digits, where no file can be had."
     )
+    previous_master_key_file: Path | None = Field(
+        default=None,
+        description="File with the master key that is being left, while the master key is changed. Opens what is still"
+        " sealed with it.",
+    )
+    previous_master_key: Secret | None = Field(
+        default=None, description="The master key that is being left, 64 hex digits, where no file can be had."
+    )
     listen_host: str = Field(default="127.0.0.1", max_length=255, description="Address to listen on.")
     listen_port: int = Field(default=8440, ge=1, le=65535, description="Port to listen on.")
     public_url: str = Field(
@@ -146,6 +154,20 @@ class ServerSettings(BaseModel):
         ge=0,
         le=1_125_899_906_842_624,
         description="What the logs of one organization's ended deployments may hold before nothing more is queued.",
+    )
+    log_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long the log of a deployment that ended is kept. That of an environment's newest deployment"
+        " stays. 0: for ever.",
+    )
+    audit_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long events of the audit trail are kept, in whole days. What is left can still be verified,"
+        " from a checkpoint. 0: for ever, or until `runpass audit prune`.",
     )
     tls_certificate: Path | None = Field(default=None, description="PEM certificate chain to serve HTTPS with.")
     tls_key: Path | None = Field(default=None, description="PEM private key of the certificate.")

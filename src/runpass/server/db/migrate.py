@@ -37,6 +37,17 @@ def head(scripts: Path = SCRIPTS) -> str:
     return ScriptDirectory.from_config(_config(scripts)).get_current_head() or ""
 
 
+def is_known(revision: str, scripts: Path = SCRIPTS) -> bool:
+    """Whether this code knows a revision, its own or an earlier one."""
+    return revision in _known(scripts)
+
+
+def create_at(tx: Transaction, revision: str, scripts: Path = SCRIPTS) -> None:
+    """Make the schema that an empty database had at a revision."""
+    _keep_others_out(tx)
+    _upgrade(tx, scripts, revision)
+
+
 def current(database: Database) -> str | None:
     """Give the schema's revision; None for an empty database."""
     with database.read() as tx:
@@ -87,10 +98,10 @@ def _keep_others_out(tx: Transaction) -> None:
         tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
 
-def _upgrade(tx: Transaction, scripts: Path) -> None:
+def _upgrade(tx: Transaction, scripts: Path, to: str = "head") -> None:
     config = _config(scripts)
     config.attributes["connection"] = tx
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
 
 
 def _config(scripts: Path) -> Config:

@@ -62,7 +62,7 @@ async def _asked_once(request: Request, caller: Caller, cipher: Sealing, key: _K
         return None
     # SECURITY: with the master key, because a body may hold a secret that is short enough to be guessed.
     parts = (request.method.encode(), request.scope["path"].encode(), await request.body())
-    return AskedOnce(caller.organization_id, caller.audit_name, key, cipher.fingerprint(*parts))
+    return AskedOnce(caller.organization_id, caller.audit_name, key, cipher.fingerprints(*parts))
 
 
 Once = Annotated[AskedOnce | None, Depends(_asked_once)]
@@ -111,7 +111,7 @@ def _replayed(desk: Desk, asked: AskedOnce, response: Response) -> Done | None:
         earlier = idempotency_store.find_earlier(tx, asked)
         if earlier is None:
             return None
-        if earlier.fingerprint != asked.fingerprint:
+        if earlier.fingerprint not in asked.fingerprints:
             raise InvalidInput.of(HEADER, "was used for another request: a new request needs a new key")
         done = _as_it_is_now(tx, desk, earlier)
     response.headers[REPLAYED] = "true"

@@ -12,12 +12,15 @@ from runpass.server.db.schema.deployments import idempotency_keys
 
 @dataclass(frozen=True, slots=True)
 class AskedOnce:
-    """A request that its caller wants to be done once. `fingerprint` tells it from others under the same key."""
+    """A request that its caller wants to be done once. `fingerprints` tell it from others under the same key.
+
+    The first is stored; the others are what the same request has with the master key that is being left.
+    """
 
     organization_id: OrganizationId
     actor: str
     key: str
-    fingerprint: bytes
+    fingerprints: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ def insert_key(tx: Transaction, asked: AskedOnce, environment_id: EnvironmentId,
         "organization_id": asked.organization_id,
         "actor": asked.actor,
         "key": asked.key,
-        "fingerprint": asked.fingerprint,
+        "fingerprint": asked.fingerprints[0],
         "environment_id": environment_id,
         "created_at": now,
     }

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import Row, delete, select, update
 
+from runpass.ids import new_id
 from runpass.secret import Secret
 from runpass.server.db.encryption import Cipher, Place
 from runpass.server.db.engine import Transaction
@@ -87,9 +88,11 @@ def is_held(tx: Transaction, issuer: IssuerScope, now: datetime) -> bool:
 
 
 def insert_probe(tx: Transaction, cipher: Cipher, kid: str, probe: Probe) -> None:
-    """Store a probe, sealed to its key, its credential and its organization."""
-    place = _place(kid, probe.credential_id, probe.organization_id)
+    """Store a probe, sealed to its row and its organization."""
+    probe_id = new_id()
+    place = _place(probe_id, probe.organization_id)
     values = {
+        "id": probe_id,
         "kid": kid,
         "credential_id": probe.credential_id,
         "organization_id": probe.organization_id,
@@ -108,7 +111,7 @@ def probe_for(tx: Transaction, cipher: Cipher, kid: str, credential_id: UUID, sp
     row = rows.get(credential_id) or rows.get(spare)
     if row is None:
         return None
-    place = _place(kid, row.credential_id, row.organization_id)
+    place = _place(row.id, row.organization_id)
     return Secret(cipher.unseal(row.probe_sealed, place).decode())
 
 
@@ -117,8 +120,8 @@ def forget_probes(tx: Transaction, kid: str) -> None:
     tx.execute(delete(key_probes).where(key_probes.c.kid == kid))
 
 
-def _place(kid: str, credential_id: UUID, organization_id: UUID | None) -> Place:
-    return Place("key_probes", "probe_sealed", f"{kid}/{credential_id}", organization_id)
+def _place(probe_id: UUID, organization_id: UUID | None) -> Place:
+    return Place("key_probes", "probe_sealed", str(probe_id), organization_id)
 
 
 def _compromise(row: Row[Any]) -> Compromise:

@@ -183,7 +183,7 @@ def _given(
     if refused is not None:
         return refused
     try:
-        value, probe = unseal(rules.cipher, credential), _probe(rules, check)
+        value, probe = unseal(rules.cipher, credential), probe_of(rules.cipher, check)
     except (CorruptColumn, ValueError):  # it keeps no other check from being made
         return UNREADABLE
     if not isinstance(value, VaultOidc):
@@ -198,11 +198,12 @@ def _is_of_its_project(tx: Transaction, runner: Runner, credential_id: Credentia
     return project is not None and any(item.id == credential_id for item in credentials_of(tx, project.path))
 
 
-def _probe(rules: TestRules, check: StoredKeyCheck) -> Secret | None:
+def probe_of(cipher: Cipher, check: StoredKeyCheck) -> Secret | None:
+    """Give the probe that goes with a check; None for one that is about no key under suspicion."""
     if check.probe_sealed is None:
         return None
     place = ColumnPlace("key_checks", "probe_sealed", str(check.id), check.organization_id)
-    return Secret(rules.cipher.unseal(check.probe_sealed, place).decode())
+    return Secret(cipher.unseal(check.probe_sealed, place).decode())
 
 
 def _taken(check: StoredKeyCheck, runner: Runner, at: datetime) -> AuditEvent:

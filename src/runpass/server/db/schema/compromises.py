@@ -1,6 +1,6 @@
 """Signing keys that leaked, and the server processes whose acknowledgement a stop waits for."""
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Uuid
+from sqlalchemy import BigInteger, Column, ForeignKey, Integer, LargeBinary, String, Table, UniqueConstraint, Uuid
 
 from runpass.server.db.schema.columns import metadata, moment, own_id, reference
 
@@ -38,10 +38,11 @@ key_compromises = Table(
 key_probes = Table(
     "key_probes",
     metadata,
+    own_id(),
     Column("kid", String(64), ForeignKey("key_compromises.kid", ondelete="RESTRICT"), nullable=False),
     Column("credential_id", Uuid, nullable=False, comment="no foreign key: a credential may go, its Vault stays"),
     reference("organization_id", "organizations.id", nullable=True),
     Column("probe_sealed", LargeBinary, nullable=False),
-    PrimaryKeyConstraint("kid", "credential_id"),
+    UniqueConstraint("kid", "credential_id"),
 )
 """Tokens that were always expired, signed with a key before it was destroyed; deleted when every Vault is cured."""

@@ -40,6 +40,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "key_probes",
+        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("kid", sa.String(64), nullable=False),
         sa.Column(
             "credential_id",
@@ -49,7 +50,8 @@ def upgrade() -> None:
         ),
         sa.Column("organization_id", sa.Uuid(), nullable=True),
         sa.Column("probe_sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("kid", "credential_id", name=op.f("pk_key_probes")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_key_probes")),
+        sa.UniqueConstraint("kid", "credential_id", name=op.f("uq_key_probes_kid_credential_id")),
         _foreign_key("key_probes", "kid", "key_compromises.kid"),
         _foreign_key("key_probes", "organization_id", "organizations.id"),
     )
