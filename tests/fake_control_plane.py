@@ -53,6 +53,7 @@ class FakeControlPlane(OnASocket):
         self.refuse_identity = False
         self.keeps_account = True  # an older server does not
         self.refuse_heartbeats = None
+        self.refuse_details = False
         self.refuse_logins = 0
         self.logins: dict[UUID, dict[UUID, list[GivenToken | None]]] = defaultdict(lambda: defaultdict(list))
         self.revoked = False
@@ -229,6 +230,8 @@ class FakeControlPlane(OnASocket):
             self._events[lease.lease_id].setdefault((event.step, event.number), event)
 
     def _finish(self, lease, body):
+        if self.refuse_details and decode(Finish, body).refusal is not None:
+            raise Refused(422, "invalid_input", "refusal.reason: is too long")
         self.finishes[lease.lease_id] = decode(Finish, body)
         self.finished_at[lease.lease_id] = time.monotonic()
 

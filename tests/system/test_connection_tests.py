@@ -146,6 +146,25 @@ def test_a_refusal_is_explained_with_what_was_recorded_to_those_who_may_see_it(s
     assert (check["expected"], check["fix"], check["received"]) == (None, None, json.dumps(stranger))
 
 
+def test_a_role_that_was_changed_since_it_was_recorded_is_told_and_the_run_ends_all_the_same(
+    scene: Scene, guided: Project
+):
+    role = {"bound_claims": {"organizationId": scene.api.organization_id}, "user_claim": "sub", "role_type": "jwt"}
+    body = {"roleName": guided.role, "mount": guided.mount, "role": json.dumps(role), "config": "{}"}
+    scene.api.call("PUT", f"/credentials/{guided.credential}/recorded-role", body)
+    stranger = scene.api.project(scene.unique("stranger"))
+    scene.api.assign(guided.credential, stranger)
+    deployment, log = scene.deploy(stranger, "true", SECRET=guided.reference)
+    assert deployment["status"] == "FAILURE"
+    seen = scene.api.call("GET", f"/environments/deployments/{deployment['id']}")
+    assert [(check["name"], check["passed"]) for check in seen["refusal"]["checks"]] == [
+        ('bound_claim "projectId"', False),
+        ("recorded role", None),
+    ]
+    assert "it has been changed since. `runpass vault drift` shows how." in log
+    assert "shows how.." not in log
+
+
 def test_without_a_record_the_check_and_the_runs_own_value_are_told(scene: Scene, guided: Project):
     stranger = scene.api.project(scene.unique("stranger"))
     scene.api.assign(guided.credential, stranger)

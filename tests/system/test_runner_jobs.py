@@ -234,6 +234,16 @@ def test_a_refused_login_is_told_in_our_words_and_in_vaults(plane, runner):
     assert f"Vault says: {refusal}" in plane.system_log(lease)
 
 
+def test_a_last_word_whose_reasons_the_server_does_not_take_is_said_without_them(plane, runner):
+    plane.refuse_details = True
+    try:
+        lease = plane.offer("echo never", credentials=(vault_credential("http://127.0.0.1:1"),))
+        finish = plane.wait_finished(lease)
+    finally:
+        plane.refuse_details = False
+    assert (finish.outcome, finish.failed_step, finish.refusal) == (Outcome.FAILURE, "setup-oidc-vault", None)
+
+
 def test_a_vault_that_is_not_there_fails_the_step(plane, runner):
     lease = plane.offer("echo never", credentials=(vault_credential("http://127.0.0.1:1"),))
     refusal = plane.wait_finished(lease).refusal

@@ -101,7 +101,7 @@ class Explained(Record):
     """One check of a Vault about a login: what its role asks for and what the run has. Never the token."""
 
     name: Annotated[str, Field(min_length=1, max_length=1024), Storable]
-    passed: bool | None
+    passed: bool | None = None
     """None: it cannot be known from here."""
     expected: Text = ""
     received: Text = ""

@@ -340,7 +340,9 @@ class Job:
                 log.warning("finish_delayed", deployment=self._name, error=error.message)  # heartbeats decide
             except RunpassError as error:
                 log.error("finish_refused", deployment=self._name, error=error.message)  # noqa: TRY400 -- no trace
-                return
+                if last_word.refusal is None or isinstance(error, StaleLease):
+                    return
+                last_word = last_word.model_copy(update={"refusal": None})  # better without its reasons than lost
             else:
                 log.info("run_finished", deployment=self._name, outcome=result.outcome.value)
                 return

@@ -244,7 +244,9 @@ class SetupVault:
             await self._say(f"Vault says: {vault_error}")
         for check in checks:
             # SECURITY: what the role expects is for those who manage credentials; the log is for all who see the run.
-            await self._say(f"Not accepted: {check.name}. This run has: {check.received or 'nothing to show'}.")
+            received = check.received or "nothing to show"
+            refused = f"Not accepted: {check.name}. This run has: {received}."
+            await self._say(received if check.passed is None else refused)
         if hint:
             await self._say(f"Next step: {hint}")
         refusal = Refusal(

@@ -1,17 +1,21 @@
 """Golden messages: what an older program sends is still understood, and a newer message is what was meant."""
 
+import importlib
 import json
-from typing import Any
+import pkgutil
+from collections.abc import Iterator
+from typing import Any, get_args
 
 import pytest
 
+import runpass.protocol
 from runpass.errors import InvalidInput
 from runpass.protocol.identity import IdentityToken
-from runpass.protocol.reports import Finish
+from runpass.protocol.reports import Explained, Finish, Refusal
 from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult, decode_task
 from runpass.protocol.vault_logins import EndedLogin, GivenToken, LoginEnd, LoginReport
 from runpass.protocol.vault_tasks import ConnectionTest
-from runpass.protocol.wire import decode, encode
+from runpass.protocol.wire import Record, decode, encode
 from runpass.secret import Secret
 
 ID = "0198f000-0000-7000-8000-0000000000a1"
@@ -52,6 +56,31 @@ SWEEP = {
 
 def bytes_of(value: Any) -> bytes:
     return json.dumps(value).encode()
+
+
+def records(base: type[Record] = Record) -> Iterator[type[Record]]:
+    for record in base.__subclasses__():
+        yield record
+        yield from records(record)
+
+
+def test_whatever_may_be_null_may_be_missing():
+    """Nothing is sent for null (`wire.encode`), so a field that is nullable and required can never be sent as null."""
+    for module in pkgutil.walk_packages(runpass.protocol.__path__, "runpass.protocol."):
+        importlib.import_module(module.name)
+    found = [
+        f"{record.__name__}.{name}"
+        for record in records()
+        for name, field in record.model_fields.items()
+        if type(None) in get_args(field.annotation) and field.is_required()
+    ]
+    assert found == []
+    assert len(set(records())) > 20
+
+
+def test_a_check_of_which_nothing_can_be_known_arrives():
+    unknown = Refusal(code="x", reason="y", checks=(Explained(name="recorded role"),))
+    assert decode(Refusal, encode(unknown)) == unknown
 
 
 def test_an_identity_token_of_a_server_that_keeps_no_account_has_no_login():
