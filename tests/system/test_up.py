@@ -24,7 +24,8 @@ class Up:
 
     @contextmanager
     def running(self, name: str) -> Iterator[Program]:
-        arguments = ["up", "--data", str(self.data), "--keys", str(self.keys), "--allow-unisolated"]
+        places = ["--data", os.path.relpath(self.data), "--keys", os.path.relpath(self.keys)]  # as people write them
+        arguments = ["up", *places, "--allow-unisolated"]
         ports = ["--port", str(self.port), "--openbao-port", str(self.openbao_port)]
         program = Program([*arguments, *ports], environment=clean_environment(), log=self.directory / f"{name}.log")
         try:

@@ -26,8 +26,10 @@ _KeyFile = Annotated[
     Path | None, typer.Option(metavar="FILE", dir_okay=False, help="File (0600) with a key: 64 hex digits.")
 ]
 _Up = Annotated[bool, typer.Option("--up", help="All of `runpass up`: server, runner's key, and its OpenBao.")]
-_Data = Annotated[Path | None, typer.Option(file_okay=False, help="With --up: its data directory.")]
-_Keys = Annotated[Path | None, typer.Option(file_okay=False, help="With --up: its directory of keys.")]
+_Data = Annotated[Path | None, typer.Option(file_okay=False, resolve_path=True, help="With --up: its data directory.")]
+_Keys = Annotated[
+    Path | None, typer.Option(file_okay=False, resolve_path=True, help="With --up: its directory of keys.")
+]
 
 
 def add_to(app: typer.Typer) -> None:

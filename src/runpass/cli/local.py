@@ -30,9 +30,14 @@ def demo(
 
 def up(
     *,
-    data: Annotated[Path | None, typer.Option(file_okay=False, help="Where everything is kept.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(file_okay=False, resolve_path=True, help="Where everything is kept.")
+    ] = None,
     keys: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Where unseal and master keys are kept, apart from the data.")
+        Path | None,
+        typer.Option(
+            file_okay=False, resolve_path=True, help="Where unseal and master keys are kept, apart from the data."
+        ),
     ] = None,
     port: Annotated[int, typer.Option(help="The server's port.")] = 8440,
     openbao_port: Annotated[int, typer.Option(help="OpenBao's port.")] = 8200,
