@@ -367,9 +367,13 @@ def test_an_export_is_recorded_and_can_be_verified_by_itself(chained: Database, 
         export(chained, uuid4(), actor="operator:me", clock=clock)
 
 
+def later_than_second(_: str, names: list[str]) -> set[str]:
+    return {name for name in names if name == "__pycache__" or "0002" < name[:4] < "9999"}
+
+
 def test_the_migration_chains_the_events_that_are_there(empty_url: str, tmp_path: Path, clock: MovingClock):
     old = tmp_path / "migrations"
-    shutil.copytree(SCRIPTS, old, ignore=shutil.ignore_patterns("__pycache__", "000[3-9]*"))
+    shutil.copytree(SCRIPTS, old, ignore=later_than_second)
     database = open_database(empty_url)
     assert upgrade(database, old) == "0002"
     ids = [new_id() for _ in range(2100)]

@@ -7,9 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from programs import Founded, Program, RunningServer, clean_environment, run_cli, start_server, wait_until
+from programs import Founded, Program, RunningServer, clean_environment, run_cli, start_server
 from runpass.ids import OrganizationId
 from runpass.server.db.engine import open_database
+from runpass.server.db.master_key import needed_keys
 from runpass.server.keeping.sealed_columns import SEALED_COLUMNS
 from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings
@@ -29,6 +30,15 @@ def keys_in(database_file: Path) -> dict[str, int]:
                 found[value[1:5].hex()] = found.get(value[1:5].hex(), 0) + 1
     database.close()
     return found
+
+
+def is_being_changed(database_file: Path) -> bool:
+    """Whether the database says that it needs two keys."""
+    database = open_database(f"sqlite:///{database_file}")
+    with database.read() as tx:
+        needed = needed_keys(tx)
+    database.close()
+    return needed is not None and needed.left is not None
 
 
 def save(server: RunningServer, admin: Founded, *names: str) -> None:
@@ -58,7 +68,7 @@ def test_a_new_master_key_while_the_server_runs(tmp_path: Path):
         save(server, admin, *(f"N{number}" for number in range(VALUES)))
         (old_id,) = keys_in(database)
         killed = Program(["keys", "reencrypt"], environment=command, log=tmp_path / "killed.log")
-        wait_until(lambda: killed.exit_code is not None or len(keys_in(database)) == 2, "it has begun")
+        killed.wait_until(lambda: is_being_changed(database), "it has begun")  # which it goes on with for seconds
         killed.send(signal.SIGKILL)
         assert killed.wait() == -signal.SIGKILL
         save(server, admin, "LATE")
