@@ -35,6 +35,7 @@ from runpass.server.deployments.keeper import settle_once
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
 from runpass.server.environments.idempotency_store import prune_keys
 from runpass.server.environments.lifespan_ends import Lifespans
+from runpass.server.keeping.deployment_retention import DeploymentRetention
 from runpass.server.opening import Parts, open_parts
 from runpass.server.runners import store as runner_store
 from runpass.server.settings import ServerSettings
@@ -192,4 +193,5 @@ def work_in_the_background(parts: Parts) -> None:
         for organization in tx.execute(select(organizations.c.id)).scalars():
             runner_store.prune_join_tokens(tx, organization, clock.now())
     settle_once(database, clock)
+    DeploymentRetention(database, clock, LEASE).work()
     assert prune(database, clock.now(), actor="operator", clock=clock)

@@ -4,37 +4,15 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from factories import Tenant, World, holder
-from runpass.protocol.reports import Finish, LogEvent, LogLevel, Outcome
+from ended_deployments import LINES, deployed
+from factories import Tenant, World
 from runpass.server.db.schema.deployments import deployment_log_events, deployments
 from runpass.server.deployments import log_store
 from runpass.server.deployments.model import Deployment
-from runpass.server.deployments.run_leases import finish, take
 from runpass.server.keeping.retention import LogRetention, forget_events
-from runpass.server.tenancy.model import Environment
 from runpass.server.trail.verifying import verify
 
 WEEK = timedelta(days=7)
-LINES = 7
-
-
-def deployed(tenant: Tenant, environment: Environment, *, ends: bool = True) -> Deployment:
-    """A deployment with a log."""
-    world, runner = tenant.world, tenant.runner()
-    deployment = tenant.queue(environment)
-    lease = take(world.rules, runner)
-    assert lease is not None
-    now = world.clock.now()
-    events = [
-        LogEvent(step="task", number=number, at=now, level=LogLevel.INFO, message=f"line {number}")
-        for number in range(1, LINES + 1)
-    ]
-    with world.database.write() as tx:
-        log_store.count_log_bytes(tx, deployment.id, log_store.save_events(tx, deployment.id, events))
-    if ends:
-        word = Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS)
-        finish(world.rules, holder(runner, lease), word)
-    return deployment
 
 
 def lines_of(world: World, deployment: Deployment) -> int:

@@ -51,7 +51,7 @@ from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
 from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
-from runpass.server.keeping.keeper import follow_master_key, forget_old_events, forget_old_logs
+from runpass.server.keeping.keeper import follow_master_key, forget_old_deployments, forget_old_events, forget_old_logs
 from runpass.server.keeping.settling import Settling
 from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
@@ -240,6 +240,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
         asyncio.create_task(forget_idempotency_keys(parts.database, parts.clock)),
         asyncio.create_task(forget_sessions(parts.database, parts.clock)),
         asyncio.create_task(forget_old_logs(parts.database, parts.clock, settings)),
+        asyncio.create_task(forget_old_deployments(parts.database, parts.clock, settings)),
         asyncio.create_task(forget_old_events(parts.database, parts.clock, settings)),
         asyncio.create_task(wakeups.look_elsewhere(pools_with_work)),
     ]

@@ -162,6 +162,14 @@ class ServerSettings(BaseModel):
         description="How long the log of a deployment that ended is kept. That of an environment's newest deployment"
         " stays. 0: for ever.",
     )
+    deployment_retention_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="How long a deployment that ended is kept, with its log and all else of it. Those that its"
+        " environment needs stay (the newest, the newest successful one, the newest outputs), and what is outstanding"
+        " at a Vault. 0: for ever.",
+    )
     audit_retention_days: int = Field(
         default=0,
         ge=0,

@@ -9,6 +9,7 @@ from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database
 from runpass.server.db.master_key import follow
 from runpass.server.deployments.keeper import again_and_again
+from runpass.server.keeping.deployment_retention import DeploymentRetention
 from runpass.server.keeping.reencrypting import FOLLOW_EVERY_SECONDS
 from runpass.server.keeping.retention import LogRetention, forget_events
 from runpass.server.settings import ServerSettings
@@ -38,6 +39,13 @@ async def forget_old_logs(database: Database, clock: Clock, settings: ServerSett
     if settings.log_retention_days:
         logs = LogRetention(database, clock, timedelta(days=settings.log_retention_days))
         await again_and_again(lambda: _tell("logs.forgotten", logs.work()), FORGET_EVERY_SECONDS)
+
+
+async def forget_old_deployments(database: Database, clock: Clock, settings: ServerSettings) -> None:
+    """Forget deployments that are old enough, for as long as the server runs; without a retention there is nothing."""
+    if settings.deployment_retention_days:
+        found = DeploymentRetention(database, clock, timedelta(days=settings.deployment_retention_days))
+        await again_and_again(lambda: _tell("deployments.forgotten", found.work()), FORGET_EVERY_SECONDS)
 
 
 async def forget_old_events(database: Database, clock: Clock, settings: ServerSettings) -> None:

@@ -1,7 +1,7 @@
 """Retention: logs and audit events that are old enough go, in small transactions; what may still be needed stays.
 
-Only lines of logs and events of the audit trail are ever deleted here: deployments with their outputs, logins at Vaults
-that may be outstanding and signing keys are not touched.
+Only lines of logs and events of the audit trail are deleted here; whole deployments go in `deployment_retention`.
+Signing keys are no matter of retention.
 """
 
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ class LogRetention:
                 # Asked again where it counts: nothing of it may have changed in between.
                 if not _may_go(tx, deployment_id, before):
                     return False
-                if _delete_lines(tx, deployment_id, self.lines_at_once) == 0:
-                    _uncount(tx, deployment_id)
+                if delete_lines(tx, deployment_id, self.lines_at_once) == 0:
+                    uncount(tx, deployment_id)
                     return True
 
 
@@ -88,7 +88,8 @@ def _may_go(tx: Transaction, deployment_id: UUID, before: datetime) -> bool:
     return bool(tx.execute(newest.order_by(deployments.c.id.desc()).limit(1)).scalar_one() != deployment_id)
 
 
-def _delete_lines(tx: Transaction, deployment_id: UUID, limit: int) -> int:
+def delete_lines(tx: Transaction, deployment_id: UUID, limit: int) -> int:
+    """Delete the first lines of a deployment's log; give how many there were to delete."""
     lines = select(_EVENTS.step, _EVENTS.number).where(_EVENTS.deployment_id == deployment_id)
     last = tx.execute(lines.order_by(_EVENTS.step, _EVENTS.number).limit(limit)).all()
     if not last:
@@ -99,7 +100,7 @@ def _delete_lines(tx: Transaction, deployment_id: UUID, limit: int) -> int:
     return len(last)
 
 
-def _uncount(tx: Transaction, deployment_id: UUID) -> None:
+def uncount(tx: Transaction, deployment_id: UUID) -> None:
     """Take a log that is gone out of what its organization's logs hold; of two servers, only one does."""
     mine = select(deployments.c.organization_id, deployments.c.log_bytes).where(deployments.c.id == deployment_id)
     row = tx.execute(mine).one()

@@ -147,6 +147,7 @@ idempotency_keys = Table(
     moment("created_at"),
     UniqueConstraint("organization_id", "actor", "key"),
     Index("ix_idempotency_keys_created_at", "created_at"),
+    Index("ix_idempotency_keys_deployment_id", "deployment_id"),
 )
 
 organization_usage = Table(

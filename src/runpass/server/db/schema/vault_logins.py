@@ -22,6 +22,8 @@ identity_tokens = Table(
     Index("ix_identity_tokens_organization_id_expires_at", "organization_id", "expires_at"),
     Index("ix_identity_tokens_expires_at", "expires_at"),
     Index("ix_identity_tokens_organization_id_jti", "organization_id", "jti"),
+    Index("ix_identity_tokens_deployment_id", "deployment_id"),
+    Index("ix_identity_tokens_run_lease_id", "run_lease_id"),
 )
 """Tokens that jobs hold; forgotten once they have expired."""
 
@@ -62,6 +64,7 @@ vault_logins = Table(
     Column("sweep_said", Text, nullable=True),
     Column("sweep_hint", Text, nullable=True),
     Index("ix_vault_logins_run_lease_id", "run_lease_id"),
+    Index("ix_vault_logins_deployment_id", "deployment_id"),
     Index("ix_vault_logins_organization_id_jti", "organization_id", "jti"),
     Index("ix_vault_logins_open", "organization_id", "id", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
     Index("ix_vault_logins_open_until", "until", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
