@@ -19,6 +19,8 @@ from runpass.server.opening import open_parts
 from runpass.server.settings import ServerSettings
 
 _PARENT_DEATH_SIGNAL: Final = 1  # <linux/prctl.h>
+_ARENA_MAX: Final = -8  # <malloc.h>
+_ARENAS: Final = 2
 
 
 def serve(settings: ServerSettings) -> None:
@@ -48,6 +50,7 @@ def serve(settings: ServerSettings) -> None:
 
 def _load(settings: ServerSettings) -> Callable[..., Any]:
     _end_with_the_parent()
+    _share_memory()
     configure(settings.log_level)
     return build_app(open_parts(settings))
 
@@ -63,3 +66,9 @@ def _end_with_the_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PARENT_DEATH_SIGNAL, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent.pid:  # it went before the kernel was told
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _share_memory() -> None:
+    """Have threads share arenas of memory. glibc would give each its own, up to eight for each core, and keep them."""
+    if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_ARENA_MAX, _ARENAS)

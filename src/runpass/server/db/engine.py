@@ -49,6 +49,9 @@ _SQLITE_CONFLICTS = frozenset(
 _POSTGRESQL_CONFLICTS = frozenset({"23505", "23503", "23001"})
 """Unique, foreign key; and what PostgreSQL 18 calls a foreign key's `ON DELETE RESTRICT`."""
 
+_PAGE_CACHE_KIB = 256
+"""Of each SQLite connection. 2 MiB, as is usual, would fill up in each of them; the system caches the file anyway."""
+
 
 class Database:
     """Where transactions come from."""
@@ -213,7 +216,8 @@ def _reset_sqlite(dbapi_connection: Any, *_: object) -> None:
 
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None  # BEGIN is ours: the driver would begin too late and never IMMEDIATE
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    cache = f"cache_size=-{_PAGE_CACHE_KIB}"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000", cache):
         dbapi_connection.execute(f"PRAGMA {pragma}")
 
 

@@ -26,7 +26,7 @@ from runpass.secret import Secret
 from runpass.server.access.bearers import digest
 from runpass.server.deployments import run_leases
 from runpass.server.deployments.identity import Passport
-from runpass.server.deployments.known import Known
+from runpass.server.deployments.one_reading import OneReading
 from runpass.server.deployments.run_leases import Holder, LeaseRules
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.runners.joining import register, runner_of
@@ -52,7 +52,7 @@ class RunnerDoor:
         self._wakeups = wakeups
         self._longest_wait = longest_wait
         self._waiting = Waiting(most_waiting)
-        self._runners: Known[bytes, Runner] = Known(rules.clock)
+        self._runners: OneReading[bytes, Runner] = OneReading(rules.clock)
 
     def routes(self) -> list[Route]:
         """Give the routes."""
@@ -154,15 +154,8 @@ class RunnerDoor:
 
         SECURITY: only for a mint, which looks at the lease and at its runner once more.
         """
-        key = digest(bearer(request))
-        found = self._runners.find(key)
-        if found is not None:
-            _check_version(request)
-            return found
-        began = self._runners.began()
-        runner = await self.runner(request)
-        self._runners.keep(key, runner, began)
-        return runner
+        _check_version(request)
+        return await self._runners.get(digest(bearer(request)), lambda: self.runner(request))
 
 
 class Waiting:
