@@ -17,7 +17,7 @@ from runpass.server.db.schema import metadata
 from runpass.server.deployments import outstanding as rule
 from vault_run import ACCESSOR, Run, gone
 
-EVIL = "<script>alert(1)</script>\"'&amp;{{7*7}}`x`\u202e\x1b[31m"
+EVIL = "<script>alert(1)</script>\"'&amp;{{70001*70001}}`x`\u202e\x1b[31m"
 SHOWN = "\\u202e"
 FIELDS = {
     "organizations": ("name", "description"),
@@ -150,7 +150,7 @@ def test_no_text_of_anybody_does_more_than_be_read(browser: Browser, world: Worl
     for path in ("/console/", "/console/sessions", f"/console/organizations/{tenant.id}/outstanding"):
         text = browser.get(path).text
         assert "<script" not in text
-        assert "49" not in re.sub(r"[0-9a-f]{8,}|\d\d:\d\d:\d\d|[0-9a-f-]{36}", "", text.partition("<main")[2])
+        assert "4900140001" not in text, "a template inside the text was worked out"
         assert "\u202e" not in text
         assert "\x1b" not in text
         seen += text
