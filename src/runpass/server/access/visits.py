@@ -7,6 +7,7 @@ from starlette.requests import Request
 from runpass.errors import Unauthenticated
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor
+from runpass.server.access.permissions import Permission
 from runpass.server.access.session_store import Session
 from runpass.server.access.sessions import find_session
 from runpass.server.web.cookies import SESSION, cookie
@@ -33,5 +34,6 @@ def visit(request: Request) -> Visit:
         raise Unauthenticated("this needs a session")
     session, actor = find_session(request.app.state.database, bearer, request.app.state.clock)
     request.state.actor = actor
-    request.state.visitor = Visitor(actor.name, form_token(bearer))
+    permissions = frozenset(permission.value for permission in Permission if actor.may_somewhere(permission))
+    request.state.visitor = Visitor(actor.name, form_token(bearer), str(actor.organization_id), permissions)
     return Visit(actor, session, bearer)

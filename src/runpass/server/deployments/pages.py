@@ -22,6 +22,7 @@ from runpass.server.deployments.outstanding_words import Words, summary, words
 from runpass.server.deployments.token_store import HeldToken
 from runpass.server.deployments.vault_logins import accessor_of
 from runpass.server.tenancy.lookup import own_organization
+from runpass.server.web.navigation import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ def outstanding_page(request: Request) -> Response:
     return answer
 
 
+NAVIGATION: Final = (Section("Outstanding", "outstanding", Permission.VIEW_CREDENTIALS, 60),)
 ROUTES: Final = (Route("/organizations/{organization_id}/outstanding", outstanding_page, methods=["GET"]),)
 
 

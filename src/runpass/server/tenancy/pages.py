@@ -17,7 +17,7 @@ def home_page(request: Request) -> Response:
     actor.require_organization(actor.organization_id, Permission.VIEW_ORGANIZATION)
     with request.app.state.database.read() as tx:
         organizations = [own_organization(tx, actor)]
-    sees_credentials = actor.projects_with(Permission.VIEW_CREDENTIALS) != frozenset()
+    sees_credentials = actor.may_somewhere(Permission.VIEW_CREDENTIALS)
     values = {"organizations": organizations, "sees_credentials": sees_credentials}
     answer: Response = request.app.state.pages.page(request, "tenancy/home.html", values)
     return answer

@@ -11,7 +11,12 @@ from starlette.routing import Route
 
 from runpass.server.web.pages import HEADERS
 
-_MEDIA_TYPES: Final = {"console.css": "text/css", "icon.svg": "image/svg+xml"}
+_MEDIA_TYPES: Final = {
+    "console.css": "text/css",
+    "console.js": "text/javascript",
+    "htmx.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+}
 
 
 class Assets:

@@ -18,7 +18,7 @@ from runpass.secret import Secret
 FIELD: Final = "form_token"
 _FORM: Final = "application/x-www-form-urlencoded"
 _MOST_BYTES: Final = 16_384
-_MOST_FIELDS: Final = 16
+_MOST_FIELDS: Final = 48
 _NOT_OURS: Final = "this was not sent by a page of this console"
 
 
@@ -27,13 +27,13 @@ def form_token(cookie: Secret) -> str:
     return hmac.new(cookie.reveal().encode(), b"runpass console form", hashlib.sha256).hexdigest()
 
 
-async def posted(request: Request, cookie: Secret) -> Mapping[str, str]:
-    """Give the fields of a form that our own page sent beside this cookie.
+async def posted(request: Request, cookie: Secret, *, most_bytes: int = _MOST_BYTES) -> Mapping[str, str]:
+    """Give the fields of a form that our own page sent beside this cookie; lines end with LF alone.
 
     Raises `Forbidden` for what comes from elsewhere, `InvalidInput` for what is no form.
     """
     require_same_origin(request)
-    fields = _fields(request.headers.get("content-type", ""), await request.body())
+    fields = _fields(request.headers.get("content-type", ""), await request.body(), most_bytes)
     if not hmac.compare_digest(fields.get(FIELD, "").encode(), form_token(cookie).encode()):
         raise Forbidden(_NOT_OURS, hint="open the page again, and repeat")
     return fields
@@ -55,10 +55,10 @@ def require_same_origin(request: Request) -> None:
         raise Forbidden(_NOT_OURS, hint=f"open the console at {request.app.state.settings.public_url}/console/")
 
 
-def _fields(content_type: str, body: bytes) -> Mapping[str, str]:
+def _fields(content_type: str, body: bytes, most_bytes: int) -> Mapping[str, str]:
     if content_type.partition(";")[0].strip().lower() != _FORM:
         raise InvalidInput("this takes a form")
-    if len(body) > _MOST_BYTES:
+    if len(body) > most_bytes:
         raise PayloadTooLarge("the form is too large")
     try:
         pairs = parse_qsl(
@@ -66,7 +66,8 @@ def _fields(content_type: str, body: bytes) -> Mapping[str, str]:
         )
     except ValueError as error:
         raise InvalidInput("this is no form") from error
-    fields = dict(pairs)
+    # Browsers end the lines of a text area with CR LF (HTML, section 4.10.21.4), which nobody typed.
+    fields = {name: value.replace("\r\n", "\n") for name, value in pairs}
     if len(fields) < len(pairs):
         raise InvalidInput("the form has a field twice")
     return fields

@@ -1,6 +1,7 @@
 """Drawing pages: Jinja2 with everything escaped, and the headers that every answer of the console carries."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,16 +12,18 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from runpass.server.http.wire import rfc3339
+from runpass.server.web.navigation import Section, entries
 from runpass.terminal_text import without_colours
 
 CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'none';"
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src {scripts}; connect-src 'self';"
     " form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
-"""No page has a script yet. SECURITY: one that gets one gets a nonce of its own, never `'unsafe-inline'`."""
+"""SECURITY: a page names its scripts by a nonce of its own, never by `'unsafe-inline'` or `'unsafe-eval'`; what is no
+page of ours gets `'none'`."""
 
 HEADERS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY.format(scripts="'none'"),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -35,12 +38,16 @@ class Visitor:
 
     name: str
     form_token: str
+    organization_id: str
+    permissions: frozenset[str]
+    """What the visitor may do anywhere in the organization: what the navigation offers goes by it, nothing else."""
 
 
 class Pages:
     """Gives pages and redirections. Threads may share it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sections: Iterable[Section] = ()) -> None:
+        self._sections = tuple(sections)
         # SECURITY: what is printed is escaped for HTML, a name that is missing is an error, and what could turn the
         # reading direction or hide is shown as an escape. No template has to remember any of it.
         self._environment = Environment(
@@ -56,9 +63,25 @@ class Pages:
 
     def page(self, request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         """Give a page. `visitor` is whoever `request.state` says is signed in."""
+        nonce = secrets.token_urlsafe(16)
+        text = self._render(request, template, {**values, "nonce": nonce})
+        policy = CONTENT_SECURITY_POLICY.format(scripts=f"'nonce-{nonce}'")
+        return HTMLResponse(text, status, headers={**NO_STORE, "Content-Security-Policy": policy})
+
+    def fragment(self, request: Request, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
+        """Give a part of a page, for a page that is open and asks for it. It has no scripts."""
+        return HTMLResponse(self._render(request, template, values), status, headers=dict(NO_STORE))
+
+    def text(self, request: Request, template: str, values: Mapping[str, Any]) -> str:
+        """Give the HTML of a part of a page, for a stream of events."""
+        return self._render(request, template, values)
+
+    def _render(self, request: Request, template: str, values: Mapping[str, Any]) -> str:
         visitor: Visitor | None = getattr(request.state, "visitor", None)
-        text = self._environment.get_template(template).render(visitor=visitor, **values)
-        return HTMLResponse(text, status, headers=dict(NO_STORE))
+        navigation = (
+            entries(self._sections, visitor.permissions, visitor.organization_id, request.url.path) if visitor else []
+        )
+        return self._environment.get_template(template).render(visitor=visitor, navigation=navigation, **values)
 
 
 def redirection(path: str) -> Response:

@@ -1,0 +1,65 @@
+"""Forms that are drawn from classes."""
+
+import pytest
+from pydantic import ValidationError
+
+from runpass.errors import InvalidInput
+from runpass.protocol.credentials import CLASSES, CredentialKind, VaultOidc, parse
+from runpass.server.web.fields import FieldKind, errors_of, fields_of, values_of
+
+KINDS = {
+    "address": FieldKind.LINE,
+    "tokenFormat": FieldKind.CHOICE,
+    "caBundle": FieldKind.TEXT,
+    "clientKey": FieldKind.SECRET,
+    "timeoutSeconds": FieldKind.NUMBER,
+    "exportToken": FieldKind.SWITCH,
+}
+GOOD = {
+    "address": "https://vault.example.com:8200",
+    "version": "1.18.0",
+    "roleName": "deploy",
+    "jwtAuthBackendPath": "jwt",
+}
+
+
+@pytest.mark.parametrize("kind", CredentialKind)
+def test_every_field_of_every_kind_has_a_label_a_help_and_an_example(kind: CredentialKind):
+    for field in fields_of(CLASSES[kind]):
+        assert field.label, field.name
+        assert field.help, field.name
+        assert field.example, field.name
+
+
+def test_each_field_is_drawn_as_what_it_is():
+    found = {field.name: field for field in fields_of(VaultOidc)}
+    assert {name: found[name].kind for name in KINDS} == KINDS
+    assert [choice.value for choice in found["tokenFormat"].choices] == ["v1", "v2", "credential"]
+    assert found["exportToken"].value is True
+    assert (found["address"].is_required, found["namespace"].is_required) == (True, False)
+
+
+def test_what_a_form_sends_becomes_the_class():
+    sent = {**GOOD, "address": " https://vault.example.com:8200 ", "timeoutSeconds": "20", "namespace": "", "x": "y"}
+    value = parse(CredentialKind.VAULT_OIDC, values_of(VaultOidc, sent))
+    assert isinstance(value, VaultOidc)
+    assert (value.address, value.timeout_seconds, value.namespace) == ("https://vault.example.com:8200", 20, "")
+    assert value.export_token is False, "a switch that is off is not sent"
+
+
+def test_each_error_stands_at_its_field_and_what_was_typed_stays():
+    sent = values_of(VaultOidc, {**GOOD, "roleName": "a b", "timeoutSeconds": "soon"})
+    with pytest.raises(InvalidInput) as refused:
+        parse(CredentialKind.VAULT_OIDC, sent)
+    found = {field.name: field for field in fields_of(VaultOidc, sent, errors_of(refused.value, "value."))}
+    assert {name for name, field in found.items() if field.error} == {"roleName", "timeoutSeconds"}
+    assert found["timeoutSeconds"].value == "soon"
+
+
+def test_a_secret_never_comes_back():
+    sent = values_of(VaultOidc, {**GOOD, "clientKey": "-----BEGIN PRIVATE KEY-----\nx"})
+    assert "clientKey" in sent
+    found = {field.name: field for field in fields_of(VaultOidc, sent)}
+    assert found["clientKey"].value == ""
+    with pytest.raises(ValidationError):
+        VaultOidc.model_validate(sent)
