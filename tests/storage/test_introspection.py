@@ -18,6 +18,7 @@ from key_scene import POLICY, rotate, start_rings
 from management_api import ManagementApi
 from runpass.protocol.identity import ForCredential, ForJob
 from runpass.secret import Secret
+from runpass.server.db.schema.credentials import credentials
 from runpass.server.db.schema.deployments import deployments, run_leases
 from runpass.server.db.schema.runners import runners
 from runpass.server.deployments.model import DeploymentStatus
@@ -54,7 +55,7 @@ def run(world: World, tenant: Tenant, rings: Rings) -> Run:
 
 @pytest.fixture
 def client(world: World, rings: Rings) -> Iterator[TestClient]:
-    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES))
+    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES, ISSUER[:-1]))
     with TestClient(Starlette(routes=door.routes(), exception_handlers=HANDLERS)) as found:
         yield found
 
@@ -218,6 +219,44 @@ def test_a_claim_of_another_kind_does_not_count(run: Run, client: TestClient, pa
         {"iat": None},
     ):
         assert ask(client, party, resigned(token, key, **changes)) == {"active": False}, changes
+
+
+OWN_IDS = ("projectId", "environmentId", "templateId", "deploymentLogId", "runnerId", "credentialId")
+
+
+@pytest.mark.parametrize("kind", ["job", "login"])
+def test_a_stolen_key_makes_nothing_of_a_jti_that_counts(
+    kind: str, run: Run, client: TestClient, tenant: Tenant, rings: Rings
+):
+    """Everything is in the record but one claim, which says something else than what was minted."""
+    party = registered(tenant, ISSUER[:-1], ELSEWHERE)
+    purpose = ForJob() if kind == "job" else ForCredential(credential_id=run.credential.id)
+    token = run.passport.issue(run.holder, purpose).token.reveal()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert ask(client, party, token)["active"]
+    later = {"exp": claims["exp"] + 60} if kind == "job" else {"exp": claims["exp"] - 3600}
+    wrong = {name: str(uuid4()) for name in OWN_IDS} | {"aud": ELSEWHERE, "sub": f"{tenant.id}:projectId:{uuid4()}"}
+    for name, value in (wrong | later).items():
+        forged = resigned(token, rings.shared.signing, **{name: value})
+        assert ask(client, party, forged) == {"active": False}, name
+
+
+def test_a_token_counts_although_the_template_of_its_subject_was_changed(
+    run: Run, client: TestClient, party: NewRelyingParty, tenant: Tenant
+):
+    tenant.set_organization(policies={"identity_subject": ["organizationId", "projectId", "environmentId"]})
+    token = on_demand(run)
+    assert ask(client, party, token)["sub"].startswith(f"{tenant.id}:projectId:")
+    tenant.set_organization(policies={})
+    assert ask(client, party, token)["active"]
+
+
+def test_a_login_token_of_a_credential_that_was_changed_counts_no_more(run: Run, client: TestClient, tenant: Tenant):
+    party = registered(tenant, ISSUER[:-1])
+    login = run.passport.issue(run.holder, ForCredential(credential_id=run.credential.id)).token.reveal()
+    assert ask(client, party, login)["active"]
+    change(run, update(credentials).values(value={**run.credential.value.clear, "tokenFormat": "credential"}))
+    assert ask(client, party, login) == {"active": False}
 
 
 def bodies(token: str) -> dict[str, tuple[str, bytes]]:

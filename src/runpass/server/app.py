@@ -130,7 +130,7 @@ def build_app(parts: Parts) -> Starlette:
         introspection_url=addresses.introspection_url,
     )
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
-    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses)
+    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses, settings.audience)
     api, pages = build_api(parts, wakeups), Pages()
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),

@@ -1,4 +1,4 @@
-"""Whether a token still counts: it is ours, has not expired, and the run that it was minted for goes on.
+"""Whether a token still counts: it says what was minted, has not expired, and the run that it is of goes on.
 
 `active` means more than a signature can say. A token that was stolen from a run is worthless to whoever asks here from
 the moment the run has ended, was aborted, or its runner was lost.
@@ -34,6 +34,8 @@ class Introspection:
     clock: Clock
     rings: Rings
     addresses: IssuerAddresses
+    audience: str
+    """The shared one: that of logins with credentials of the token format `v1`."""
 
     def ask(self, authorization: str, token: str | None) -> dict[str, Any] | None:
         """Give what may be told of a token that counts; None for every other text.
@@ -55,7 +57,7 @@ class Introspection:
         if claims["exp"] <= now.timestamp():
             return False
         with self.database.read() as tx:
-            return goes_on(tx, party.organization_id, claims["jti"], now)
+            return goes_on(tx, party.organization_id, claims, self.audience, now)
 
     def _rings(self, party: RelyingParty) -> Mapping[str, KeyRing]:
         """Give the issuers that may have signed for the organization. SECURITY: no other organization's own one."""
