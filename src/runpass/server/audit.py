@@ -6,7 +6,7 @@ chain of hashes, the instance's own are another one; `trail` reads, verifies and
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -50,6 +50,16 @@ def record(tx: Transaction, event: AuditEvent, came_from: Origin | None = None) 
     Raises `RunpassError` outside of `Database.write`.
     """
     ending(tx, _Collected).add(event, came_from or origin())
+
+
+def hold_chains(tx: Transaction, organization_ids: Iterable[UUID]) -> None:
+    """Take the locks of chains before the end of the transaction, for whoever has to look at something once more.
+
+    What is read after it is as every event says that stands before those of this transaction: each was committed
+    together with its change. Nothing else may be locked after it.
+    """
+    for chain in sorted(set(organization_ids)):
+        _locked_head(tx, chain)
 
 
 def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:

@@ -1,6 +1,6 @@
 """Every query on credentials and assignments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -142,6 +142,15 @@ def assigned_to(tx: Transaction, project_ids: Sequence[ProjectId]) -> list[tuple
     wanted = select(credentials).where(credentials.c.id.in_({row.credential_id for row in rows}))
     found = {row.id: _credential(row) for row in tx.execute(wanted)} if rows else {}
     return [(ProjectId(row.project_id), found[row.credential_id]) for row in rows if row.credential_id in found]
+
+
+def places_of(tx: Transaction, credential_ids: Collection[CredentialId]) -> set[tuple[CredentialId, ProjectId]]:
+    """Give (credential, project) for every assignment of these credentials."""
+    if not credential_ids:
+        return set()
+    columns = (credential_assignments.c.credential_id, credential_assignments.c.project_id)
+    rows = tx.execute(select(*columns).where(credential_assignments.c.credential_id.in_(credential_ids)))
+    return {(CredentialId(row.credential_id), ProjectId(row.project_id)) for row in rows}
 
 
 def assigned_ids(tx: Transaction, project_id: ProjectId) -> list[CredentialId]:
