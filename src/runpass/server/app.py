@@ -260,6 +260,7 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
 def _settle(parts: Parts) -> None:
     rotates = parts.settings.key_rotation_seconds > 0
     Settling(parts.database, parts.cipher, parts.clock, rotates).settle()
+    parts.rings.tend()  # whichever process settled: keys that were opened may have ended with it
 
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:

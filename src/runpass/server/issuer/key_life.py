@@ -131,6 +131,16 @@ def remove_early(database: Database, clock: Clock, kid: str, actor: str) -> KeyR
     return after
 
 
+def end_all(tx: Transaction, now: datetime, actor: str) -> None:
+    """Make every key of every issuer gone, the signing ones too. The next look makes those that sign from now on."""
+    change = store.next_change(tx)
+    for issuer in store.changed_issuers(tx, store.BEFORE_ALL):
+        for key in store.list_records(tx, issuer):
+            after = gone(key, now)
+            store.change_key(tx, after, change)
+            record(tx, _event(after, "destroyed", actor, now))
+
+
 def removable(tx: Transaction, kid: str) -> KeyRecord:
     """Give a key that may be removed ahead of its time. Raises what `remove_early` raises."""
     key = store.get_record(tx, kid)
