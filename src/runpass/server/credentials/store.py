@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
 from runpass.ids import CredentialId, OrganizationId, ProjectId
 from runpass.protocol.credentials import CredentialKind
@@ -53,6 +53,12 @@ def insert_credential(tx: Transaction, credential: StoredCredential) -> None:
             updated_at=credential.updated_at,
         )
     )
+
+
+def count_credentials(tx: Transaction, organization_id: OrganizationId) -> int:
+    """Count an organization's credentials."""
+    mine = credentials.c.organization_id == organization_id
+    return int(tx.execute(select(func.count()).select_from(credentials).where(mine)).scalar_one())
 
 
 def get_credential(
