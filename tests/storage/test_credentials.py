@@ -19,7 +19,6 @@ from runpass.protocol.credentials import COST_KINDS, CredentialKind, parse
 from runpass.server.access.api_keys import KeyRequest, create_api_key
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.credentials.assignment import credentials_of
-from runpass.server.credentials.model import MOST_CREDENTIALS
 from runpass.server.credentials.rules import unserved
 from runpass.server.credentials.sealing import grants, unseal
 from runpass.server.credentials.store import get_credential
@@ -392,17 +391,3 @@ def test_kinds_that_no_runner_serves_are_refused_by_name_and_not_handed_out(worl
     assert "no runner serves" in said
     assert "AWS_OIDC (first and second)" in said
     assert [grant.name for grant in grants(world.cipher, found)] == ["vault"]
-
-
-def test_an_organization_has_a_bounded_number_of_credentials(api, world, tenant):
-    """Everybody's rotation goes through all of them."""
-    first = tenant.credential()
-    with world.database.write() as tx:
-        row = tx.execute(select(credentials).where(credentials.c.id == first.id)).mappings().one()
-        tx.execute(credentials.insert(), [{**row, "id": new_id()} for _ in range(MOST_CREDENTIALS - 2)])
-    kind = CredentialKind.VAULT_OIDC
-    made(api, tenant, kind)
-    body = {"name": "one more", "type": kind.value, "value": VALUES[kind], "organizationId": str(tenant.id)}
-    refused = api.post("/credentials", json=body)
-    assert refused.status_code == 409
-    assert "at most 2000 credentials" in refused.text
