@@ -23,6 +23,7 @@ from runpass.server.db.schema.deployments import deployments, run_leases
 from runpass.server.db.schema.runners import runners
 from runpass.server.deployments.model import DeploymentStatus
 from runpass.server.http.errors import HANDLERS
+from runpass.server.http.limiting import ALL_PATHS, Limits
 from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minter
@@ -32,10 +33,12 @@ from runpass.server.relying_parties.client import authenticate
 from runpass.server.relying_parties.door import INACTIVE, IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.relying_parties.registering import NewRelyingParty, register, remove
+from runpass.server.relying_parties.share import PartyShare
 from surface_scene import basic_of
 from vault_run import ISSUER, Run
 
 ELSEWHERE = "https://sts.example.com"
+LIMITS = Limits(5, 60.0, 60)
 ADDRESSES = IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json")
 
 
@@ -55,7 +58,8 @@ def run(world: World, tenant: Tenant, rings: Rings) -> Run:
 
 @pytest.fixture
 def client(world: World, rings: Rings) -> Iterator[TestClient]:
-    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES, ISSUER[:-1]))
+    share = PartyShare(world.clock, LIMITS)
+    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES, ISSUER[:-1], share))
     with TestClient(Starlette(routes=door.routes(), exception_handlers=HANDLERS)) as found:
         yield found
 
@@ -87,6 +91,19 @@ def ask(client: TestClient, party: NewRelyingParty, token: str) -> dict[str, Any
 
 def as_client(party: NewRelyingParty) -> dict[str, str]:
     return basic_of(str(party.party.id), party.secret.reveal())
+
+
+def test_a_relying_party_has_a_share_of_its_own_wherever_it_asks_from(
+    run: Run, client: TestClient, party: NewRelyingParty, tenant: Tenant, world: World
+):
+    token, other = on_demand(run), registered(tenant, ELSEWHERE)
+    for _ in range(LIMITS.requests * ALL_PATHS):
+        assert ask(client, party, token)["active"]
+    refused = client.post("/introspect", data={"token": token}, headers=as_client(party))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert ask(client, other, token)["active"]
+    world.clock.advance(timedelta(seconds=60))
+    assert client.post("/introspect", data={"token": token}, headers=as_client(party)).status_code == 200
 
 
 def test_a_token_of_a_run_that_goes_on_is_told_with_its_ids(run: Run, client: TestClient, party: NewRelyingParty):

@@ -57,6 +57,7 @@ from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
+from runpass.server.relying_parties.share import PartyShare
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import issuer_api as organization_issuers
@@ -130,7 +131,8 @@ def build_app(parts: Parts) -> Starlette:
         introspection_url=addresses.introspection_url,
     )
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
-    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses, settings.audience)
+    share = PartyShare(parts.clock, _limits(parts))
+    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses, settings.audience, share)
     api, pages = build_api(parts, wakeups), Pages()
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
@@ -163,7 +165,7 @@ def _shell(parts: Parts, pages: Pages) -> list[Middleware]:
     """Give what every request passes through, the outermost first."""
     settings = parts.settings
     encrypted = settings.tls_certificate is not None
-    limits = Limits(settings.rate_limit_requests, settings.rate_limit_seconds, settings.failed_login_limit)
+    limits = _limits(parts)
     return [
         Middleware(RequestShell, clock=parts.clock),
         Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted),
@@ -255,6 +257,11 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
         with suppress(RunpassError):
             await run_in_threadpool(presence.end)
         parts.close()
+
+
+def _limits(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(settings.rate_limit_requests, settings.rate_limit_seconds, settings.failed_login_limit)
 
 
 def _settle(parts: Parts) -> None:

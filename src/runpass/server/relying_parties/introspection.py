@@ -18,6 +18,7 @@ from runpass.server.issuer.rings import Rings
 from runpass.server.issuer.verifying import verified
 from runpass.server.relying_parties.client import authenticate
 from runpass.server.relying_parties.model import RelyingParty
+from runpass.server.relying_parties.share import PartyShare
 
 TOLD: Final = (
     *("iss", "sub", "aud", "exp", "iat", "jti"),
@@ -36,14 +37,17 @@ class Introspection:
     addresses: IssuerAddresses
     audience: str
     """The shared one: that of logins with credentials of the token format `v1`."""
+    share: PartyShare
 
     def ask(self, authorization: str, token: str | None) -> dict[str, Any] | None:
         """Give what may be told of a token that counts; None for every other text.
 
-        Raises `Unauthenticated` unless a relying party asks, `Unavailable` when nobody knows which keys are right.
+        Raises `Unauthenticated` unless a relying party asks, `TooManyRequests` for one that asks too often, and
+        `Unavailable` when nobody knows which keys are right.
         """
         with self.database.read() as tx:
             party = authenticate(tx, authorization)
+        self.share.take(party.id)
         claims = None if token is None else verified(token, self._rings(party))
         if claims is None or not self._counts(claims, party):
             return None
