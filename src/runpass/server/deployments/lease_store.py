@@ -9,6 +9,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 
 from runpass.ids import DeploymentId, RunLeaseId, RunnerId
 from runpass.server.db.engine import Transaction
+from runpass.server.db.schema.audit import audit_heads
 from runpass.server.db.schema.deployments import deployments, run_leases
 from runpass.server.db.schema.runners import runners
 from runpass.server.db.schema.tenancy import organizations
@@ -23,10 +24,12 @@ _AS_THEY_ARE: Final = (
         deployments.c.status,
         runners.c.revoked_at,
         organizations.c.updated_at,
+        func.coalesce(audit_heads.c.seq, 0),
     )
     .join(deployments, deployments.c.id == run_leases.c.deployment_id)
     .join(runners, runners.c.id == run_leases.c.runner_id)
     .join(organizations, organizations.c.id == run_leases.c.organization_id)
+    .outerjoin(audit_heads, audit_heads.c.chain == run_leases.c.organization_id)
     .where(run_leases.c.id.in_(bindparam("lease_ids", expanding=True)))
     .order_by(run_leases.c.id)  # the same order for everybody who locks several
 )
@@ -48,6 +51,8 @@ class LeaseNow:
     status: str
     revoked_at: datetime | None
     organization_seen: datetime
+    last_event: int
+    """The number of the last event in the organization's audit trail."""
 
     def goes_on(self, now: datetime) -> bool:
         """Whether its run may be given a token: lease live, runner not revoked, deployment not being ended."""
