@@ -160,7 +160,8 @@ def test_every_request_and_all_work_in_the_background_looks_things_up(parts: Par
 def ask_everything(parts: Parts, world: World) -> list[tuple[str, int, str]]:
     """Send every request of the surface, each one that changes something to a tenant of its own; give what failed."""
     things = furnish(world, "reading", "value")
-    parts.rings.ring_for(things.tenant.id)  # as if it had chosen an issuer of its own
+    things.tenant.set_organization(policies={"identity_issuer": "prepared"})
+    parts.rings.prepare(things.tenant.id)
     bad = []
     with TestClient(build_app(parts)) as client:
         for number, ask in enumerate(asks(things)):
