@@ -55,10 +55,9 @@ def record(tx: Transaction, event: AuditEvent, came_from: Origin | None = None) 
 def hold_chains(tx: Transaction, organization_ids: Iterable[UUID]) -> dict[UUID, int]:
     """Take the locks of chains before the end of the transaction; give the number of each one's last event.
 
-    For whoever has to look at something once more.
-
-    What is read after it is as every event says that stands before those of this transaction: each was committed
-    together with its change. Nothing else may be locked after it.
+    For whoever has to look at something once more: what is read after it is as every event says that stands before
+    those of this transaction, each of which was committed together with its change. It must be given all chains that
+    the transaction writes to, and nothing else may be locked after it: then no two wait for each other.
     """
     return ending(tx, _Collected).hold(tx, organization_ids)
 
