@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from factories import MASTER_KEY, Tenant, World, holder
+from key_scene import rotate, start_rings
 from runpass.errors import Conflict, InvalidInput, RunpassError, StaleLease
 from runpass.protocol.reports import Finish, Outcome
 from runpass.secret import Secret
@@ -15,10 +16,11 @@ from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, open_database
 from runpass.server.db.master_key import check_master_key, needed_keys
 from runpass.server.db.schema import metadata
+from runpass.server.db.schema.issuer import signing_keys
 from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.run_leases import finish, take
 from runpass.server.deployments.store import get_deployment
-from runpass.server.issuer.keys import SHARED
+from runpass.server.issuer.keys import SHARED, KeyState
 from runpass.server.issuer.store import list_records
 from runpass.server.keeping.backing_up import Backup
 from runpass.server.keeping.dumping import dumped
@@ -131,9 +133,30 @@ def test_nothing_that_was_unfinished_is_done_again(world: World, tenant: Tenant,
     word = Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS)
     with pytest.raises(StaleLease):
         finish(there.rules, holder(runner, lease), word)
+    other.close()
+
+
+def test_no_key_of_a_backup_signs_or_is_published_again(world: World, tenant: Tenant, sealed: Sealed, tmp_path: Path):
+    """One of them may have been killed since because it leaked; the Vaults have forgotten it."""
+    before = start_rings(world)
+    issuers = (SHARED, tenant.id)
+    rotate(world, before)  # so that one is retiring
+    for issuer in issuers:
+        before.ring_for(issuer)
+    known = {key.kid for issuer in issuers for key in before.last_read(issuer).keys}
+    other = restored(f"sqlite:///{tmp_path / 'other.db'}", backed_up(world, tmp_path / "backup"))
+    there = World(other, world.cipher, world.clock)
+    rings = start_rings(there)  # a server opens its keys first
+    Settling(other, there.cipher, there.clock, rotates=True).settle()
+    rings.tend()
+    for issuer in issuers:
+        ring = rings.ring_for(issuer).current
+        assert [key.kid for key in ring.keys] == [rings.ring_for(issuer).signing.kid]
+        assert not known & {key.kid for key in ring.keys}
     with other.read() as tx:
-        (active,) = list_records(tx, SHARED)
-    assert active.rotation_wanted_at is not None
+        old = tx.execute(select(signing_keys).where(signing_keys.c.kid.in_(known))).all()
+    assert {(row.state, row.private_key_sealed) for row in old} == {("gone", None)}
+    assert all(report.fault is None for report in verify(other))
     other.close()
 
 
@@ -142,7 +165,7 @@ def test_whoever_pushes_keys_rotates_them_alone(world: World, sealed: Sealed, tm
     Settling(other, world.cipher, world.clock, rotates=False).settle()
     with other.read() as tx:
         (active,) = list_records(tx, SHARED)
-    assert active.rotation_wanted_at is None
+    assert (active.state, active.rotation_wanted_at) == (KeyState.ACTIVE, None)
     other.close()
 
 

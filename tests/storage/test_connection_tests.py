@@ -8,7 +8,7 @@ from typing import Any
 
 import jwt
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from factories import Tenant, World
 from runpass.errors import InvalidInput, StaleLease, TooManyRequests
@@ -16,6 +16,7 @@ from runpass.ids import VaultTaskId
 from runpass.protocol.registration import Isolation
 from runpass.protocol.vault_tasks import Checked, ConnectionTest, TestReport, Verdict
 from runpass.secret import Secret
+from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.store import delete_assignment
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.deployments.run_leases import take
@@ -136,6 +137,30 @@ def test_no_token_is_made_once_the_assignment_is_gone(tenant: Tenant, world: Wor
     assert take_test(rules, tenant.runner()) is None
     world.clock.advance(TAKES)
     assert status(tenant, task) is TaskStatus.LOST
+
+
+def test_no_token_leaves_after_an_unassignment_that_was_recorded_before_it(
+    tenant: Tenant, world: World, rules: TestRules
+):
+    """The change is written and has its place in the trail, but is not committed, while the test is taken."""
+    project, credential = tenant.project(), tenant.credential()
+    tenant.assign(credential, project)
+    tenant.connection_test(credential, project)
+    runner, now = tenant.runner(), world.clock.now()
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as tx:
+            hold_chains(tx, [tenant.id])
+            delete_assignment(tx, credential.id, project.id)
+            record(tx, AuditEvent(now, "test", "credential.unassigned", "credential", "x", tenant.id))
+            taken = threads.submit(take_test, rules, runner)
+            while not world.database.is_sqlite and not _somebody_waits(world):
+                assert not taken.done()
+        assert taken.result() is None
+
+
+def _somebody_waits(world: World) -> bool:
+    with world.database.read() as tx:
+        return bool(tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 def test_a_runner_without_isolation_gets_tests_of_its_own_project_only(tenant: Tenant, world: World, rules: TestRules):

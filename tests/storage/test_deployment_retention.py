@@ -14,7 +14,9 @@ from runpass.server.db.schema.deployments import deployments
 from runpass.server.db.schema.vault_logins import vault_logins
 from runpass.server.deployments import log_store, token_store
 from runpass.server.deployments.keeper import LEEWAY
+from runpass.server.deployments.model import DeploymentStatus, DeploymentType
 from runpass.server.deployments.run_leases import finish
+from runpass.server.deployments.store import last_deploy, last_outcome
 from runpass.server.keeping.deployment_retention import DeploymentRetention
 from runpass.server.tenancy.environment_store import get_environment
 from vault_run import Run
@@ -75,6 +77,35 @@ def test_what_its_environment_needs_stays(world: World, tenant: Tenant):
     assert ids(world) == [outputs, success, newest]
 
 
+def test_what_its_environments_state_comes_from_stays(world: World, tenant: Tenant):
+    """A failed deploy, under a task that succeeded and a deploy that was cancelled before it began."""
+    _, environment = tenant.somewhere_to_deploy()
+    older, failed, task, cancelled = (deployed(tenant, environment).id for _ in range(4))
+    change(world, older, status="FAILURE")
+    change(world, failed, status="FAILURE")
+    change(world, task, type="task")
+    change(world, cancelled, status="CANCELLED", started_at=None)
+    world.clock.advance(YEAR + timedelta(seconds=1))
+    with world.database.read() as tx:
+        before = last_outcome(tx, environment.id), last_deploy(tx, environment.id)
+    assert retention(world).work() == 1
+    assert ids(world) == [failed, task, cancelled]
+    with world.database.read() as tx:
+        assert before == (last_outcome(tx, environment.id), last_deploy(tx, environment.id))
+
+
+def test_of_deployments_that_ended_at_one_moment_the_newest_decides(world: World, tenant: Tenant):
+    _, environment = tenant.somewhere_to_deploy()
+    found = [deployed(tenant, environment).id for _ in range(6)]
+    for position, deployment in enumerate(found):
+        change(world, deployment, status="FAILURE" if position == len(found) - 1 else "SUCCESS")
+        change(world, deployment, finished_at=world.clock.now())
+    for deployment in reversed(found):  # the order in which rows are written must not decide
+        change(world, deployment, log_bytes=1)
+    with world.database.read() as tx:
+        assert last_outcome(tx, environment.id) == (DeploymentStatus.FAILURE, DeploymentType.DEPLOY)
+
+
 def test_one_that_is_young_or_goes_on_stays(world: World, tenant: Tenant):
     project, environment = tenant.somewhere_to_deploy()
     going_on = deployed(tenant, environment, ends=False).id
@@ -98,7 +129,8 @@ def test_a_login_that_is_not_known_to_be_over_keeps_its_deployment(world: World,
         assert environment is not None
         tx.execute(update(vault_logins).values(settled_at=world.clock.now() if ends else None, sweep_after=None))
     world.clock.advance(timedelta(seconds=1))
-    change(world, tenant.queue(environment).id, status="SUCCESS", finished_at=world.clock.now())
+    now = world.clock.now()
+    change(world, tenant.queue(environment).id, status="SUCCESS", started_at=now, finished_at=now)
     world.clock.advance(YEAR + timedelta(seconds=1))
     forget_tokens(world)
     assert retention(world).work() == int(ends)

@@ -18,10 +18,12 @@ from key_scene import POLICY, rotate, start_rings
 from management_api import ManagementApi
 from runpass.protocol.identity import ForCredential, ForJob
 from runpass.secret import Secret
+from runpass.server.db.schema.credentials import credentials
 from runpass.server.db.schema.deployments import deployments, run_leases
 from runpass.server.db.schema.runners import runners
 from runpass.server.deployments.model import DeploymentStatus
 from runpass.server.http.errors import HANDLERS
+from runpass.server.http.limiting import ALL_PATHS, Limits
 from runpass.server.issuer.addresses import IssuerAddresses
 from runpass.server.issuer.claims import WorkloadClaims
 from runpass.server.issuer.minting import Minter
@@ -31,10 +33,12 @@ from runpass.server.relying_parties.client import authenticate
 from runpass.server.relying_parties.door import INACTIVE, IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.relying_parties.registering import NewRelyingParty, register, remove
+from runpass.server.relying_parties.share import PartyShare
 from surface_scene import basic_of
 from vault_run import ISSUER, Run
 
 ELSEWHERE = "https://sts.example.com"
+LIMITS = Limits(5, 60.0, 60)
 ADDRESSES = IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json")
 
 
@@ -54,7 +58,8 @@ def run(world: World, tenant: Tenant, rings: Rings) -> Run:
 
 @pytest.fixture
 def client(world: World, rings: Rings) -> Iterator[TestClient]:
-    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES))
+    share = PartyShare(world.clock, LIMITS)
+    door = IntrospectionDoor(Introspection(world.database, world.clock, rings, ADDRESSES, ISSUER[:-1], share))
     with TestClient(Starlette(routes=door.routes(), exception_handlers=HANDLERS)) as found:
         yield found
 
@@ -86,6 +91,19 @@ def ask(client: TestClient, party: NewRelyingParty, token: str) -> dict[str, Any
 
 def as_client(party: NewRelyingParty) -> dict[str, str]:
     return basic_of(str(party.party.id), party.secret.reveal())
+
+
+def test_a_relying_party_has_a_share_of_its_own_wherever_it_asks_from(
+    run: Run, client: TestClient, party: NewRelyingParty, tenant: Tenant, world: World
+):
+    token, other = on_demand(run), registered(tenant, ELSEWHERE)
+    for _ in range(LIMITS.requests * ALL_PATHS):
+        assert ask(client, party, token)["active"]
+    refused = client.post("/introspect", data={"token": token}, headers=as_client(party))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "60")
+    assert ask(client, other, token)["active"]
+    world.clock.advance(timedelta(seconds=60))
+    assert client.post("/introspect", data={"token": token}, headers=as_client(party)).status_code == 200
 
 
 def test_a_token_of_a_run_that_goes_on_is_told_with_its_ids(run: Run, client: TestClient, party: NewRelyingParty):
@@ -218,6 +236,44 @@ def test_a_claim_of_another_kind_does_not_count(run: Run, client: TestClient, pa
         {"iat": None},
     ):
         assert ask(client, party, resigned(token, key, **changes)) == {"active": False}, changes
+
+
+OWN_IDS = ("projectId", "environmentId", "templateId", "deploymentLogId", "runnerId", "credentialId")
+
+
+@pytest.mark.parametrize("kind", ["job", "login"])
+def test_a_stolen_key_makes_nothing_of_a_jti_that_counts(
+    kind: str, run: Run, client: TestClient, tenant: Tenant, rings: Rings
+):
+    """Everything is in the record but one claim, which says something else than what was minted."""
+    party = registered(tenant, ISSUER[:-1], ELSEWHERE)
+    purpose = ForJob() if kind == "job" else ForCredential(credential_id=run.credential.id)
+    token = run.passport.issue(run.holder, purpose).token.reveal()
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert ask(client, party, token)["active"]
+    later = {"exp": claims["exp"] + 60} if kind == "job" else {"exp": claims["exp"] - 3600}
+    wrong = {name: str(uuid4()) for name in OWN_IDS} | {"aud": ELSEWHERE, "sub": f"{tenant.id}:projectId:{uuid4()}"}
+    for name, value in (wrong | later).items():
+        forged = resigned(token, rings.shared.signing, **{name: value})
+        assert ask(client, party, forged) == {"active": False}, name
+
+
+def test_a_token_counts_although_the_template_of_its_subject_was_changed(
+    run: Run, client: TestClient, party: NewRelyingParty, tenant: Tenant
+):
+    tenant.set_organization(policies={"identity_subject": ["organizationId", "projectId", "environmentId"]})
+    token = on_demand(run)
+    assert ask(client, party, token)["sub"].startswith(f"{tenant.id}:projectId:")
+    tenant.set_organization(policies={})
+    assert ask(client, party, token)["active"]
+
+
+def test_a_login_token_of_a_credential_that_was_changed_counts_no_more(run: Run, client: TestClient, tenant: Tenant):
+    party = registered(tenant, ISSUER[:-1])
+    login = run.passport.issue(run.holder, ForCredential(credential_id=run.credential.id)).token.reveal()
+    assert ask(client, party, login)["active"]
+    change(run, update(credentials).values(value={**run.credential.value.clear, "tokenFormat": "credential"}))
+    assert ask(client, party, login) == {"active": False}
 
 
 def bodies(token: str) -> dict[str, tuple[str, bytes]]:

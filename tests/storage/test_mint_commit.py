@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import jwt
@@ -16,7 +17,9 @@ from runpass.protocol.identity import ForCredential, ForJob, IdentityToken
 from runpass.protocol.reports import Finish, Outcome
 from runpass.protocol.run_lease import RunLease
 from runpass.secret import Secret
+from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.store import delete_assignment
+from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.deployments import run_leases
 from runpass.server.db.schema.vault_logins import identity_tokens
@@ -222,6 +225,62 @@ def test_an_assignment_that_is_taken_back_counts_at_once_for_logins_and_within_a
     world.clock.advance(timedelta(seconds=1))
     with pytest.raises(Forbidden, match="no OIDC credential"):
         passport.issue(runs.holder, JOB)
+
+
+def test_an_assignment_that_is_taken_back_between_reading_and_commit_lets_no_login_token_go(
+    tenant: Tenant, world: World, passport: Passport
+):
+    runs = Runs(tenant, count=2)
+    going_on, taken_back = (
+        passport.by_runner(one, ForCredential(credential_id=runs.credential.id)) for one in runs.holders
+    )
+    read_before = [taken_back.read()]
+    with world.database.write() as tx:
+        delete_assignment(tx, runs.credential.id, runs.project.id)
+    late = replace(taken_back, read=lambda: read_before.pop() if read_before else taken_back.read())
+    answers = passport.answers([going_on, late, passport.by_runner(runs.holder, JOB)])
+    assert [str(answer) for answer in answers[:2]] == ["this credential is not assigned to the run's project"] * 2
+    assert runs.minted() == [0, 0]
+
+
+def _unassign(runs: Runs, tx: Transaction) -> None:
+    delete_assignment(tx, runs.credential.id, runs.project.id)
+    now, organization = runs.tenant.world.clock.now(), runs.tenant.id
+    record(tx, AuditEvent(now, "test", "credential.unassigned", "credential", "x", organization))
+
+
+def _abort(runs: Runs, tx: Transaction) -> None:
+    deployment = get_deployment(tx, runs.tenant.id, runs.lease.run.deployment_id)
+    assert deployment is not None
+    change_state(tx, deployment, Event.ABORT, by="test", now=runs.tenant.world.clock.now())
+
+
+@pytest.mark.parametrize("change", [_abort, _unassign])
+def test_no_token_leaves_after_a_change_that_was_recorded_before_it(
+    tenant: Tenant, world: World, passport: Passport, change: Callable[[Runs, Transaction], None]
+):
+    """The change is written and has its place in the trail, but is not committed, while the token is made."""
+    runs = Runs(tenant)
+    passport.issue(runs.holder, JOB)
+    question = passport.by_runner(runs.holder, ForCredential(credential_id=runs.credential.id))
+    read_before = [question.read()]
+    early = replace(question, read=lambda: read_before.pop() if read_before else question.read())
+    with ThreadPoolExecutor(1) as threads:
+        with world.database.write() as tx:
+            hold_chains(tx, [tenant.id])
+            change(runs, tx)
+            asked = threads.submit(passport.answers, [early])
+            while not world.database.is_sqlite and not _somebody_waits(world):
+                assert not asked.done()
+        (answer,) = asked.result()
+    assert isinstance(answer, Forbidden | StaleLease)
+    assert runs.minted() == [1]
+    assert len(jtis_in_the_trail(world)) == 1
+
+
+def _somebody_waits(world: World) -> bool:
+    with world.database.read() as tx:
+        return bool(tx.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one())
 
 
 def test_only_the_very_holder_is_remembered(tenant: Tenant, passport: Passport):

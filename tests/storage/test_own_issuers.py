@@ -20,10 +20,12 @@ from runpass.server.db.engine import Database, Transaction
 from runpass.server.db.schema.issuer import signing_key_changes, signing_keys
 from runpass.server.http.errors import HANDLERS
 from runpass.server.issuer.addresses import IssuerAddresses
-from runpass.server.issuer.key_life import KeyLife, want_rotation
+from runpass.server.issuer.ending import SETTLED
+from runpass.server.issuer.key_life import KeyLife, end_all, want_rotation
 from runpass.server.issuer.minting import Minter
 from runpass.server.issuer.own_issuers import OwnIssuerDocuments, OwnMinters
-from runpass.server.issuer.rings import Rings
+from runpass.server.issuer.rings import Rings, open_rings
+from runpass.server.tenancy.store import with_issuer_wanted
 from vault_run import ISSUER, Run
 
 ADDRESSES = IssuerAddresses(ISSUER, f"{ISSUER}.well-known/jwks.json")
@@ -245,3 +247,63 @@ def test_without_the_chosen_issuer_there_is_no_token_of_the_shared_one(tenant: T
     tenant.set_organization(policies={"identity_issuer": "own"})
     with pytest.raises(Unavailable):
         run.passport.issue(run.holder, ForCredential(credential_id=run.credential.id))
+
+
+def choosing(world: World) -> Rings:
+    """Start a server that asks whether an organization wants its issuer, as real ones do."""
+    return open_rings(world.database, world.cipher, world.clock, POLICY, chosen=with_issuer_wanted)
+
+
+@pytest.mark.parametrize("is_in_memory", [True, False])
+def test_the_keys_of_an_organization_that_went_back_end_once_the_last_token_has(
+    world: World,
+    tenant: Tenant,
+    is_in_memory: bool,  # noqa: FBT001 -- pytest
+):
+    rings = choosing(world)
+    rings.prepare(tenant.id)  # before the choice is stored
+    rings.tend()
+    (key,) = rings.ring_for(tenant.id).current.keys
+    tenant.set_organization(policies={"identity_issuer": "own"})
+    world.clock.advance(SETTLED)
+    for _ in range(2):
+        rings.tend()
+    assert rings.ring_for(tenant.id).signing.kid == key.kid
+
+    tenant.set_organization(policies={})
+    if is_in_memory:
+        rings.leave(tenant.id)
+    else:
+        rings = choosing(world)
+        rings.tend()
+    assert [item.state.value for item in rings.ring_for(tenant.id).current.keys] == ["retiring"]
+    with pytest.raises(Unavailable, match="no active signing key"):
+        _ = rings.ring_for(tenant.id).signing
+    with documents_of(rings) as client:
+        assert kids(client, tenant.id) == [key.kid], "tokens that are out still count"
+        world.clock.advance(POLICY.stale_after + POLICY.longest_token + POLICY.cache_time)
+        for _ in range(2):
+            rings.tend()
+        assert not rings.has_issuer(tenant.id)
+        assert client.get(f"/o/{tenant.id}/.well-known/jwks.json").status_code == 404
+    assert not choosing(world).has_issuer(tenant.id)
+    assert rings.shared.signing
+    with world.database.read() as tx:
+        row = tx.execute(select(signing_keys).where(signing_keys.c.kid == key.kid)).one()
+    assert (row.state, row.private_key_sealed) == ("gone", None)
+
+    rings.prepare(tenant.id)
+    assert rings.ring_for(tenant.id).signing.kid != key.kid
+    assert rings.has_issuer(tenant.id)
+
+
+def test_an_organization_whose_keys_are_all_gone_gets_one_again_while_it_wants_its_issuer(world: World, tenant: Tenant):
+    rings = choosing(world)
+    tenant.set_organization(policies={"identity_issuer": "prepared"})
+    rings.prepare(tenant.id)
+    with world.database.write() as tx:
+        end_all(tx, world.clock.now(), "test")
+    rings.tend()
+    assert rings.has_issuer(tenant.id)
+    with documents_of(choosing(world)) as client:
+        assert len(kids(client, tenant.id)) == 1

@@ -164,7 +164,8 @@ def ask_everything(parts: Parts, world: World) -> list[tuple[str, int, str]]:
     gets a new tenant, and must succeed there.
     """
     reading = furnish(world, "reading", "value")
-    parts.rings.ring_for(reading.tenant.id)  # as if it had chosen an issuer of its own
+    reading.tenant.set_organization(policies={"identity_issuer": "prepared"})
+    parts.rings.prepare(reading.tenant.id)
     changing = furnish(world, "changing", "value")
     bad = []
     with TestClient(build_app(parts)) as client:

@@ -34,7 +34,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     parts = open_parts(settings)
     world = World(parts.database, parts.cipher, SYSTEM_CLOCK)
     ours, theirs = furnish(world, "ours", f"{CANARY}-ours"), furnish(world, "theirs", f"{CANARY}-theirs")
-    parts.rings.ring_for(ours.tenant.id)  # as if it had chosen an issuer of its own
+    ours.tenant.set_organization(policies={"identity_issuer": "prepared"})
+    parts.rings.prepare(ours.tenant.id)
     app = build_app(parts)
     with TestClient(app) as client:
         server = Server(app, client, parts, ours, theirs)

@@ -27,6 +27,7 @@ RESERVED_NAMES: Final = frozenset(
 )
 RESERVED_PREFIXES: Final = (
     "LD_",
+    "DYLD_",
     "GLIBC_",
     "MALLOC_",
     "BASH_",
@@ -43,6 +44,7 @@ RESERVED_PREFIXES: Final = (
     "CURL_",
     "XDG_",
     "PYTHON",
+    "PIP_",
     "PERL",
     "RUBY",
     "NODE_",

@@ -21,6 +21,10 @@ OUTDATED: Final = (
     "What was recorded when the role was written does not explain this: it has been changed since."
     " `runpass vault drift` shows how."
 )
+OTHER_ISSUER: Final = (
+    "What was recorded is for tokens of {recorded}, and this one is of {issuer}: the organization's issuer has been"
+    " changed since. `runpass vault apply` writes auth method and role for it."
+)
 _NAMED_CLAIM: Final = re.compile(r'claim "((?:[^"\\]|\\.)*)"')
 _CLAIMS_OF: Final = {"issuer": "iss", "subject": "sub", "audience": "aud", "expired": "exp", "not_yet_valid": "nbf"}
 
@@ -41,7 +45,7 @@ def checks_of(error: LoginRefused, grant: CredentialGrant, jwt: Secret, clock: C
     )
     found = explain(case)
     if not any(sentence in (error.vault_error or "") for sentence in found.possible_errors):
-        return (*_from_words(error, jwt), Explained(name="recorded role", passed=None, received=OUTDATED))
+        return (*_from_words(error, jwt), Explained(name="recorded role", passed=None, received=_why_not(case)))
     failed = (check for check in found.checks if check.passed is False)
     return tuple(
         Explained(
@@ -53,6 +57,16 @@ def checks_of(error: LoginRefused, grant: CredentialGrant, jwt: Secret, clock: C
         )
         for check in failed
     )[:MAX_EXPLAINED]
+
+
+def _why_not(case: LoginCase) -> str:
+    """Give why what was recorded does not explain a refusal."""
+    config: Any = case.config
+    recorded = config.get("bound_issuer") if isinstance(config, dict) else None
+    issuer = _claims(case.token).get("iss")
+    if recorded and isinstance(recorded, str) and isinstance(issuer, str) and recorded != issuer:
+        return OTHER_ISSUER.format(recorded=visible(recorded, 500), issuer=visible(issuer, 500))
+    return OUTDATED
 
 
 def _from_words(error: LoginRefused, jwt: Secret) -> tuple[Explained, ...]:

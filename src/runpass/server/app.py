@@ -57,6 +57,7 @@ from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
+from runpass.server.relying_parties.share import PartyShare
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import issuer_api as organization_issuers
@@ -131,7 +132,8 @@ def build_app(parts: Parts) -> Starlette:
         introspection_url=addresses.introspection_url,
     )
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
-    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses)
+    share = PartyShare(parts.clock, _limits(parts))
+    introspection = Introspection(parts.database, parts.clock, parts.rings, addresses, settings.audience, share)
     api, pages = build_api(parts, wakeups), Pages(SECTIONS)
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
@@ -164,7 +166,7 @@ def _shell(parts: Parts, pages: Pages) -> list[Middleware]:
     """Give what every request passes through, the outermost first."""
     settings = parts.settings
     encrypted = settings.tls_certificate is not None
-    limits = Limits(settings.rate_limit_requests, settings.rate_limit_seconds, settings.failed_login_limit)
+    limits = _limits(parts)
     return [
         Middleware(RequestShell, clock=parts.clock),
         Middleware(PeerGuard, trusted=settings.trusted_proxies, encrypted=encrypted),
@@ -258,9 +260,15 @@ async def _lifespan(parts: Parts, rules: LeaseRules, wakeups: Wakeups, sightings
         parts.close()
 
 
+def _limits(parts: Parts) -> Limits:
+    settings = parts.settings
+    return Limits(settings.rate_limit_requests, settings.rate_limit_seconds, settings.failed_login_limit)
+
+
 def _settle(parts: Parts) -> None:
     rotates = parts.settings.key_rotation_seconds > 0
     Settling(parts.database, parts.cipher, parts.clock, rotates).settle()
+    parts.rings.tend()  # whichever process settled: keys that were opened may have ended with it
 
 
 def _pools_with_work(parts: Parts) -> set[PoolId]:

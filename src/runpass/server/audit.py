@@ -6,7 +6,7 @@ chain of hashes, the instance's own are another one; `trail` reads, verifies and
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -52,6 +52,16 @@ def record(tx: Transaction, event: AuditEvent, came_from: Origin | None = None) 
     ending(tx, _Collected).add(event, came_from or origin())
 
 
+def hold_chains(tx: Transaction, organization_ids: Iterable[UUID]) -> dict[UUID, int]:
+    """Take the locks of chains before the end of the transaction; give the number of each one's last event.
+
+    For whoever has to look at something once more: what is read after it is as every event says that stands before
+    those of this transaction, each of which was committed together with its change. It must be given all chains that
+    the transaction writes to, and nothing else may be locked after it: then no two wait for each other.
+    """
+    return ending(tx, _Collected).hold(tx, organization_ids)
+
+
 def link_hash(previous: bytes, row: Mapping[str, Any]) -> bytes:
     """Give the SHA-256 that ties an event to the one before it.
 
@@ -83,6 +93,13 @@ class _Collected:
 
     def __init__(self) -> None:
         self._rows: dict[UUID, list[dict[str, Any]]] = {}
+        self._heads: dict[UUID, tuple[int, bytes]] = {}
+
+    def hold(self, tx: Transaction, chains: Iterable[UUID]) -> dict[UUID, int]:
+        """Lock chains, always in the same order; give the number of the last event of each."""
+        for chain in sorted(set(chains) - self._heads.keys()):
+            self._heads[chain] = _locked_head(tx, chain)
+        return {chain: seq for chain, (seq, _) in self._heads.items()}
 
     def add(self, event: AuditEvent, came_from: Origin) -> None:
         """Take an event, as it is now."""
@@ -104,12 +121,13 @@ class _Collected:
 
     def finish(self, tx: Transaction) -> None:
         """Append the events to their chains, always in the same order of chains."""
+        self.hold(tx, self._rows)
         for chain in sorted(self._rows):
-            _append(tx, chain, self._rows[chain])
+            _append(tx, self._heads[chain], self._rows[chain])
 
 
-def _append(tx: Transaction, chain: UUID, rows: list[dict[str, Any]]) -> None:
-    seq, last = _locked_head(tx, chain)
+def _append(tx: Transaction, head: tuple[int, bytes], rows: list[dict[str, Any]]) -> None:
+    seq, last = head
     for row in rows:
         seq += 1
         row["seq"] = seq

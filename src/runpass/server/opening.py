@@ -19,6 +19,7 @@ from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.rings import LiveRing, Rings, open_rings
 from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
+from runpass.server.tenancy.store import with_issuer_wanted
 from runpass.server.vault_tasks.confirmations import Confirmations
 
 _PROBE_BYTES = 1_048_576
@@ -57,7 +58,9 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
         prepare(database)
         check_master_key(database, cipher)
         policy = key_policy(settings)
-        rings = open_rings(database, cipher, clock, policy, Confirmations(policy.confirm_limit))
+        rings = open_rings(
+            database, cipher, clock, policy, Confirmations(policy.confirm_limit), chosen=with_issuer_wanted
+        )
         return Parts(settings, clock, database, cipher, rings)
     except Unavailable as error:
         database.close()

@@ -16,7 +16,7 @@ from runpass.server.access.permissions import Permission
 from runpass.server.access.users import User, user, users
 from runpass.server.audit import AuditEvent, record
 from runpass.server.credentials import store
-from runpass.server.credentials.model import Assignment, StoredCredential
+from runpass.server.credentials.model import MOST_CREDENTIALS, Assignment, StoredCredential
 from runpass.server.credentials.rules import check_clear_text
 from runpass.server.credentials.sealing import seal
 from runpass.server.credentials.store import Hold, Page
@@ -133,6 +133,8 @@ def create(
     now, credential_id = clock.now(), CredentialId(new_id())
     with db.write() as tx:
         project = _authorize_scope(tx, caller, body)
+        if store.count_credentials(tx, caller.organization_id) >= MOST_CREDENTIALS:
+            raise Conflict(f"an organization has at most {MOST_CREDENTIALS} credentials")
         check_clear_text(body.value, own_organization(tx, caller))
         credential = StoredCredential(
             id=credential_id,

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from runpass.ids import AssignmentId, CredentialId, OrganizationId, ProjectId
 from runpass.protocol.credentials import CredentialKind, TokenFormat, audience, is_clear_text
+
+MOST_CREDENTIALS: Final = 2_000
+"""Of one organization. SECURITY: a rotation and the cure of a leaked key, which are everybody's, go through all."""
 
 
 @dataclass(frozen=True, slots=True)

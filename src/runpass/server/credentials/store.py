@@ -1,13 +1,13 @@
 """Every query on credentials and assignments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
 
 from runpass.ids import CredentialId, OrganizationId, ProjectId
 from runpass.protocol.credentials import CredentialKind
@@ -53,6 +53,12 @@ def insert_credential(tx: Transaction, credential: StoredCredential) -> None:
             updated_at=credential.updated_at,
         )
     )
+
+
+def count_credentials(tx: Transaction, organization_id: OrganizationId) -> int:
+    """Count an organization's credentials."""
+    mine = credentials.c.organization_id == organization_id
+    return int(tx.execute(select(func.count()).select_from(credentials).where(mine)).scalar_one())
 
 
 def get_credential(
@@ -142,6 +148,15 @@ def assigned_to(tx: Transaction, project_ids: Sequence[ProjectId]) -> list[tuple
     wanted = select(credentials).where(credentials.c.id.in_({row.credential_id for row in rows}))
     found = {row.id: _credential(row) for row in tx.execute(wanted)} if rows else {}
     return [(ProjectId(row.project_id), found[row.credential_id]) for row in rows if row.credential_id in found]
+
+
+def places_of(tx: Transaction, credential_ids: Collection[CredentialId]) -> set[tuple[CredentialId, ProjectId]]:
+    """Give (credential, project) for every assignment of these credentials."""
+    if not credential_ids:
+        return set()
+    columns = (credential_assignments.c.credential_id, credential_assignments.c.project_id)
+    rows = tx.execute(select(*columns).where(credential_assignments.c.credential_id.in_(credential_ids)))
+    return {(CredentialId(row.credential_id), ProjectId(row.project_id)) for row in rows}
 
 
 def assigned_ids(tx: Transaction, project_id: ProjectId) -> list[CredentialId]:

@@ -8,7 +8,7 @@ and only for the runner; the token that the job holds never carries the claim. T
 boundary: a role that binds `credentialId` refuses the job's own token.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -23,6 +23,7 @@ from runpass.secret import Secret
 from runpass.server.access.bearers import digest
 from runpass.server.access.refusals import Refusals
 from runpass.server.audit import AuditEvent
+from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.engine import Transaction
@@ -30,13 +31,12 @@ from runpass.server.deployments.asking import REFUSED, asking
 from runpass.server.deployments.audiences import OwnAudiences, check_permitted, one_audience
 from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.known import Known
-from runpass.server.deployments.mint_commit import MAX_TOKENS, Mint, MintCommits, RunChanged, past_limit
+from runpass.server.deployments.mint_commit import MAX_TOKENS, Login, Mint, MintCommits, RunChanged, past_limit
 from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Token
 from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
     LeaseRules,
-    credentials_for,
     has_identity,
     held,
     second_audience,
@@ -49,7 +49,7 @@ from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.identities import optional_claims_of, subject_of
 from runpass.server.tenancy.model import Organization
-from runpass.server.tenancy.store import get_organization
+from runpass.server.tenancy.store import get_organization, get_project
 
 ON_DEMAND = "on-demand"
 """How the audit trail and the metrics call a token that a job asked for by itself."""
@@ -196,7 +196,9 @@ class Passport:
             raise StaleLease("the organization is gone")
         inputs = inputs_of(tx, self._rules.cipher, deployment)
         only_claims = inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
-        return Run(lease, deployment, runner, organization, credentials_for(tx, deployment), only_claims)
+        project = get_project(tx, deployment.organization_id, deployment.project_id)
+        path = project.path if project else ()
+        return Run(lease, deployment, runner, organization, path, credentials_of(tx, path), only_claims)
 
     def _mint(self, run: Run, wanted: Token, kind: str, began: float | None) -> Made:
         now = self._rules.clock.now()
@@ -261,12 +263,16 @@ class Passport:
         return Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
 
 
-def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Callable[[Transaction], VaultLoginId] | None:
-    """Give what counts the login that a token is for; None for a token of the job."""
+def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Login | None:
+    """Give the login that a token is for; None for a token of the job."""
     credential = wanted.credential
     if credential is None:
         return None
-    return lambda tx: intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
+
+    def count(tx: Transaction) -> VaultLoginId:
+        return intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
+
+    return Login(credential.id, run.path, count)
 
 
 def _proof_of(holder: Holder) -> Proof:

@@ -9,6 +9,7 @@ from sqlalchemy import Row, bindparam, func, select, update
 
 from runpass.ids import DeploymentId, RunLeaseId, RunnerId
 from runpass.server.db.engine import Transaction
+from runpass.server.db.schema.audit import audit_heads
 from runpass.server.db.schema.deployments import deployments, run_leases
 from runpass.server.db.schema.runners import runners
 from runpass.server.db.schema.tenancy import organizations
@@ -23,14 +24,16 @@ _AS_THEY_ARE: Final = (
         deployments.c.status,
         runners.c.revoked_at,
         organizations.c.updated_at,
+        func.coalesce(audit_heads.c.seq, 0),
     )
     .join(deployments, deployments.c.id == run_leases.c.deployment_id)
     .join(runners, runners.c.id == run_leases.c.runner_id)
     .join(organizations, organizations.c.id == run_leases.c.organization_id)
+    .outerjoin(audit_heads, audit_heads.c.chain == run_leases.c.organization_id)
     .where(run_leases.c.id.in_(bindparam("lease_ids", expanding=True)))
     .order_by(run_leases.c.id)  # the same order for everybody who locks several
-    .with_for_update(of=run_leases)
 )
+_HELD: Final = _AS_THEY_ARE.with_for_update(of=run_leases)
 _COUNT: Final = (
     update(run_leases)
     .where(run_leases.c.id == bindparam("lease_id"))
@@ -48,6 +51,8 @@ class LeaseNow:
     status: str
     revoked_at: datetime | None
     organization_seen: datetime
+    last_event: int
+    """The number of the last event in the organization's audit trail."""
 
     def goes_on(self, now: datetime) -> bool:
         """Whether its run may be given a token: lease live, runner not revoked, deployment not being ended."""
@@ -119,8 +124,12 @@ def mark_spoken(tx: Transaction, lease_id: RunLeaseId, now: datetime) -> None:
 
 def hold_leases(tx: Transaction, lease_ids: Iterable[RunLeaseId]) -> dict[RunLeaseId, LeaseNow]:
     """Give run leases as a mint must find them; nobody else changes them until we are done."""
-    rows = tx.execute(_AS_THEY_ARE, {"lease_ids": list(lease_ids)})
-    return {RunLeaseId(row.id): LeaseNow(*row[1:]) for row in rows}
+    return _by_id(tx.execute(_HELD, {"lease_ids": list(lease_ids)}))
+
+
+def see_leases(tx: Transaction, lease_ids: Iterable[RunLeaseId]) -> dict[RunLeaseId, LeaseNow]:
+    """Give run leases as they are, without a lock."""
+    return _by_id(tx.execute(_AS_THEY_ARE, {"lease_ids": list(lease_ids)}))
 
 
 def count_mints(tx: Transaction, counts: Mapping[RunLeaseId, int], now: datetime) -> None:
@@ -152,6 +161,10 @@ def pull_in(tx: Transaction, latest: datetime, deadline: datetime) -> int:
     """Give live leases with a deadline later than `latest` this one instead; how many there were."""
     beyond = run_leases.c.ended_at.is_(None) & (run_leases.c.expires_at > latest)
     return tx.execute(update(run_leases).where(beyond).values(expires_at=deadline)).rowcount
+
+
+def _by_id(rows: Iterable[Any]) -> dict[RunLeaseId, LeaseNow]:
+    return {RunLeaseId(row.id): LeaseNow(*row[1:]) for row in rows}
 
 
 def _lease(row: Row[Any]) -> Lease:

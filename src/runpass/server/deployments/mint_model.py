@@ -5,6 +5,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from runpass.ids import ProjectId
 from runpass.protocol.identity import IdentityToken
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.deployments.mint_commit import Mint
@@ -34,6 +35,8 @@ class Run:
     deployment: Deployment
     runner: Runner
     organization: Organization
+    path: Sequence[ProjectId]
+    """From the root project down to the run's own."""
     granted: Sequence[StoredCredential]
     inputs: Inputs
     """Without commands and variables: what no claim says is not kept in memory."""

@@ -109,17 +109,22 @@ def latest_query(environment_ids: Collection[EnvironmentId]) -> Select[Any]:
 
 def last_outcome(tx: Transaction, environment_id: EnvironmentId) -> tuple[DeploymentStatus, DeploymentType] | None:
     """Give how the last deploy or destroy ended that may have changed the environment; None if none ever did."""
-    changing = _changing(environment_id, DeploymentType.DEPLOY, DeploymentType.DESTROY)
-    ended = changing.where(deployments.c.finished_at.is_not(None)).order_by(deployments.c.finished_at.desc()).limit(1)
-    row = tx.execute(ended.with_only_columns(deployments.c.status, deployments.c.type)).one_or_none()
+    columns = deployments.c.status, deployments.c.type
+    row = tx.execute(_last_ended(environment_id).with_only_columns(*columns)).one_or_none()
     return None if row is None else (DeploymentStatus(row.status), DeploymentType(row.type))
 
 
 def last_deploy(tx: Transaction, environment_id: EnvironmentId) -> Deployment | None:
     """Give the newest deploy that may have changed the environment, however it ended: what a destroy is to undo."""
-    query = _changing(environment_id, DeploymentType.DEPLOY).order_by(deployments.c.id.desc()).limit(1)
-    row = tx.execute(query).one_or_none()
+    row = tx.execute(_last_deploy(environment_id)).one_or_none()
     return None if row is None else _deployment(row)
+
+
+def ids_that_decide(tx: Transaction, environment_id: EnvironmentId) -> set[DeploymentId]:
+    """Give the deployments that `last_outcome` and `last_deploy` speak of."""
+    queries = _last_ended(environment_id), _last_deploy(environment_id)
+    found = (tx.execute(query.with_only_columns(deployments.c.id)).scalar_one_or_none() for query in queries)
+    return {DeploymentId(item) for item in found if item is not None}
 
 
 def list_in_states(
@@ -202,6 +207,16 @@ def _changing(environment_id: EnvironmentId, *kinds: DeploymentType) -> Select[A
     mine = (deployments.c.environment_id == environment_id) & deployments.c.type.in_([kind.value for kind in kinds])
     began = deployments.c.started_at.is_not(None) & (deployments.c.phase != Phase.PLAN.value)
     return select(*_COLUMNS).where(mine, began, deployments.c.status.not_in(("CANCELLED", "APPROVED")))
+
+
+def _last_ended(environment_id: EnvironmentId) -> Select[Any]:
+    changing = _changing(environment_id, DeploymentType.DEPLOY, DeploymentType.DESTROY)
+    newest = deployments.c.finished_at.desc(), deployments.c.id.desc()  # several may end at one moment
+    return changing.where(deployments.c.finished_at.is_not(None)).order_by(*newest).limit(1)
+
+
+def _last_deploy(environment_id: EnvironmentId) -> Select[Any]:
+    return _changing(environment_id, DeploymentType.DEPLOY).order_by(deployments.c.id.desc()).limit(1)
 
 
 def _of(environment_id: EnvironmentId) -> Select[Any]:

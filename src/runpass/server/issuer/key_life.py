@@ -1,6 +1,6 @@
 """Carrying out what `rotation` decides, and what an operator asks for, in the database: one transaction each time."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -13,8 +13,9 @@ from runpass.server.db.encryption import Cipher
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.issuer import compromise_store, store
 from runpass.server.issuer.confirming import Confirming, Nobody
+from runpass.server.issuer.ending import Chosen, decide_end, everybody, next_end
 from runpass.server.issuer.keys import IssuerScope, KeyRecord, KeyState, SigningKey, new_key
-from runpass.server.issuer.rotation import NOTHING, Policy, carried_out, decide, gone
+from runpass.server.issuer.rotation import NOTHING, Actions, Policy, carried_out, decide, gone, next_change
 
 _log = structlog.get_logger(__name__)
 _SYSTEM = "system"
@@ -29,23 +30,37 @@ class KeyLife:
     clock: Clock
     policy: Policy
     confirming: Confirming = field(default_factory=Nobody)
+    chosen: Chosen = everybody
 
-    def move_on(self, issuer: IssuerScope) -> bool:
+    def move_on(self, issuer: IssuerScope, *, is_wanted: bool = False) -> bool:
         """Do what is to be done with the keys of one issuer at this moment; whether that was anything.
 
-        A key is made outside of the transaction, because that takes long; one that somebody else was faster to make is
-        thrown away unseen.
+        The keys of an organization that wants no issuer of its own any more end, unless `is_wanted` says that it is
+        just about to. A key is made outside of the transaction, because that takes long; one that somebody else was
+        faster to make is thrown away unseen.
         """
         with self.database.read() as tx:
             now = self.clock.now()
             is_held = compromise_store.is_held(tx, issuer, now)
-            wanted = NOTHING if is_held else decide(store.list_records(tx, issuer), now, self.policy)
+            goes_on = is_wanted or self.is_wanted(tx, issuer)
+            wanted = NOTHING if is_held else self._decide(store.list_records(tx, issuer), now, goes_on=goes_on)
         if wanted == NOTHING:
             return False
         made = None if wanted.make is None else self._made(issuer, wanted.make)
         with self.database.write() as tx:
-            self._carry_out(tx, issuer, made)
+            self._carry_out(tx, issuer, made, is_wanted=is_wanted)
         return True
+
+    def is_wanted(self, tx: Transaction, issuer: IssuerScope) -> bool:
+        """Whether anybody's tokens are, or are to be, of this issuer."""
+        return issuer is None or bool(self.chosen(tx, [issuer]))
+
+    def next_change(self, tx: Transaction, issuer: IssuerScope, keys: Sequence[KeyRecord]) -> datetime | None:
+        """Give from when on there is something to do with the keys of one issuer, as far as it is known now."""
+        return next_change(keys, self.policy) if self.is_wanted(tx, issuer) else next_end(keys, self.policy)
+
+    def _decide(self, keys: Sequence[KeyRecord], now: datetime, *, goes_on: bool) -> Actions:
+        return decide(keys, now, self.policy) if goes_on else decide_end(keys, now, self.policy)
 
     def _made(self, issuer: IssuerScope, state: KeyState) -> SigningKey:
         policy = self.policy
@@ -53,14 +68,14 @@ class KeyLife:
             self.clock.now(), policy.algorithm, issuer=issuer, state=state, longest_token=policy.longest_token
         )
 
-    def _carry_out(self, tx: Transaction, issuer: IssuerScope, made: SigningKey | None) -> None:
+    def _carry_out(self, tx: Transaction, issuer: IssuerScope, made: SigningKey | None, *, is_wanted: bool) -> None:
         change = store.next_change(tx)
         stored = store.list_sealed(tx, issuer)
         now = self.clock.now()
         if compromise_store.is_held(tx, issuer, now):
             return
         keys = [key for key, _ in stored]
-        actions = decide(keys, now, self.policy)
+        actions = self._decide(keys, now, goes_on=is_wanted or self.is_wanted(tx, issuer))
         for key, sealed in stored:
             if key.kid == actions.activate:
                 store.open_key(self.cipher, key, sealed)  # one that does not open never takes over
@@ -129,6 +144,16 @@ def remove_early(database: Database, clock: Clock, kid: str, actor: str) -> KeyR
         store.change_key(tx, after, change)
         record(tx, _event(after, "removed_early", actor, clock.now()))
     return after
+
+
+def end_all(tx: Transaction, now: datetime, actor: str) -> None:
+    """Make every key of every issuer gone, the signing ones too. The next look makes those that sign from now on."""
+    change = store.next_change(tx)
+    for issuer in store.changed_issuers(tx, store.BEFORE_ALL):
+        for key in store.list_records(tx, issuer):
+            after = gone(key, now)
+            store.change_key(tx, after, change)
+            record(tx, _event(after, "destroyed", actor, now))
 
 
 def removable(tx: Transaction, kid: str) -> KeyRecord:

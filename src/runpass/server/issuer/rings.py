@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,11 +26,12 @@ from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.issuer import store
 from runpass.server.issuer.confirming import Confirming, Nobody
+from runpass.server.issuer.ending import Chosen, everybody
 from runpass.server.issuer.key_life import KeyLife
 from runpass.server.issuer.keys import SHARED, IssuerScope, KeyRecord, KeyState, SigningKey
 from runpass.server.issuer.publishable import publishable
 from runpass.server.issuer.ring import KeyRing
-from runpass.server.issuer.rotation import Policy, next_change
+from runpass.server.issuer.rotation import Policy
 
 _log = structlog.get_logger(__name__)
 REFRESH_EVERY_SECONDS: Final = 0.5
@@ -37,6 +39,7 @@ STUCK: Final = timedelta(minutes=1)
 """How long nothing is tried with keys that could not be moved on."""
 MOST_IN_MEMORY: Final = 16_384
 """Rings of organizations that a process keeps: about 200 MB with RSA keys that have all signed, a third with others."""
+_IDS_AT_ONCE: Final = 500
 LOOKED_AFTER_AT_ONCE: Final = 5
 """Issuers that nobody asked for whose keys are looked after each time: ten thousand in a quarter of an hour."""
 
@@ -55,7 +58,7 @@ class _Seen:
 
     rings: Mapping[IssuerScope, "_Kept"]
     known: frozenset[UUID]
-    """Organizations that have keys."""
+    """Organizations that have an issuer: published keys, or the wish for them."""
     change: int
     monotonic: float
     wall: float
@@ -97,6 +100,20 @@ class Rings:
         """
         self.last_read(issuer)
         return LiveRing(self, issuer)
+
+    def prepare(self, organization_id: UUID) -> None:
+        """Make the first key of an organization that is about to choose an issuer of its own.
+
+        SECURITY: this, and minting for one that has chosen, are the only ways to such a key.
+        """
+        self._moved_on(organization_id, is_wanted=True)
+        self._load(organization_id)
+
+    def leave(self, organization_id: UUID) -> None:
+        """Let the keys of an organization that went back to the shared issuer end, beginning now."""
+        with suppress(Unavailable):  # it is stored, and the next look at these keys finds it
+            if self.has_issuer(organization_id) and self._moved_on(organization_id):
+                self.refresh()
 
     def has_issuer(self, organization_id: UUID) -> bool:
         """Whether an organization has an issuer of its own, as far as this process knows. Asks no database."""
@@ -156,9 +173,19 @@ class Rings:
         if change == seen.change:
             return frozenset(), seen.known
         if change < seen.change:  # the database is another one: it was restored
-            return seen.rings.keys(), _organizations(store.changed_issuers(tx, store.BEFORE_ALL))
+            before = _organizations(store.changed_issuers(tx, store.BEFORE_ALL))
+            return seen.rings.keys(), self._with_issuer(tx, before)
         changed = store.changed_issuers(tx, seen.change)
-        return changed, seen.known | _organizations(changed)
+        news = _organizations(changed)
+        return changed, (seen.known - news) | self._with_issuer(tx, news)
+
+    def _with_issuer(self, tx: Transaction, organizations: Iterable[UUID]) -> frozenset[UUID]:
+        """Give those of some organizations that have keys which are not over, or want an issuer of their own."""
+        left, found = deque(organizations), set[UUID]()
+        while left:
+            some = [left.popleft() for _ in range(min(_IDS_AT_ONCE, len(left)))]
+            found |= store.with_keys(tx, some) | self._life.chosen(tx, some)
+        return frozenset(found)
 
     def _due(self, now: datetime) -> list[IssuerScope]:
         """Give whose keys have something to be done with now. Looks at each ring only when there are others."""
@@ -188,9 +215,10 @@ class Rings:
                 if not self._seen.rings:
                     change = store.last_change(tx)
                     self._seen = _Seen({}, self._news(tx, change)[1], change, monotonic, wall)
-            seen, own = self._seen, _organizations([issuer])
+                own = _organizations([issuer])
+                known = (self._seen.known - own) | self._with_issuer(tx, own)
             # The others were not read now, so what is in memory is as old as it was.
-            self._seen = replace(seen, rings=self._with(issuer, kept), known=seen.known | own)
+            self._seen = replace(self._seen, rings=self._with(issuer, kept), known=known)
         return kept
 
     def _with(self, issuer: IssuerScope, kept: _Kept) -> dict[IssuerScope, _Kept]:
@@ -202,12 +230,12 @@ class Rings:
 
     def _kept(self, tx: Transaction, issuer: IssuerScope) -> _Kept:
         ring = load_ring(tx, self._life.cipher, issuer)
-        return _Kept(ring, next_change((*ring.keys, *ring.withheld), self.policy))
+        return _Kept(ring, self._life.next_change(tx, issuer, (*ring.keys, *ring.withheld)))
 
-    def _moved_on(self, issuer: IssuerScope) -> bool:
+    def _moved_on(self, issuer: IssuerScope, *, is_wanted: bool = False) -> bool:
         """Move on the keys of one issuer. What is wrong with them must not stop those of the others."""
         try:
-            return self._life.move_on(issuer)
+            return self._life.move_on(issuer, is_wanted=is_wanted)
         except CorruptColumn as error:
             _log.error("signing_key.stuck", organization_id=str(issuer or ""), reason=error.message)
             return False
@@ -258,12 +286,14 @@ def open_rings(
     clock: Clock,
     policy: Policy | None = None,
     confirming: Confirming | None = None,
+    *,
+    chosen: Chosen = everybody,
 ) -> Rings:
     """Give the key rings of a process, the shared issuer's ready to sign.
 
     Raises `CorruptColumn` when the active key does not open.
     """
-    rings = Rings(KeyLife(database, cipher, clock, policy or Policy(), confirming or Nobody()))
+    rings = Rings(KeyLife(database, cipher, clock, policy or Policy(), confirming or Nobody(), chosen))
     rings.open()
     return rings
 

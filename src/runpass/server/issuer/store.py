@@ -1,9 +1,10 @@
 """Every query on signing keys. The private half is sealed to its row, and to the organization whose issuer it is of."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, select, update
 
@@ -48,6 +49,13 @@ def changed_issuers(tx: Transaction, after: int) -> set[IssuerScope]:
     """Give whose keys have changed after the change of this number."""
     query = select(signing_keys.c.organization_id).where(signing_keys.c.change_seq > after)
     return set(tx.execute(query).scalars())
+
+
+def with_keys(tx: Transaction, organizations: Collection[UUID]) -> set[UUID]:
+    """Give those of some organizations whose keys are published, or are just being replaced because they leaked."""
+    states = [state.value for state in (*PUBLISHED, KeyState.COMPROMISED)]
+    theirs = signing_keys.c.organization_id.in_(organizations) & signing_keys.c.state.in_(states)
+    return set(tx.execute(select(signing_keys.c.organization_id).where(theirs)).scalars())
 
 
 def insert_key(tx: Transaction, cipher: Cipher, key: SigningKey) -> None:

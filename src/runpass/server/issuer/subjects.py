@@ -9,7 +9,7 @@ Names stand in the text, so that two templates never give one subject.
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
@@ -57,6 +57,16 @@ def subject(organization_id: UUID, template: Sequence[str], claims: Mapping[str,
     if len(text) > MAX_SUBJECT:
         raise ValueError(f"the subject would be longer than {MAX_SUBJECT} characters")
     return text
+
+
+def is_subject(text: str, organization_id: UUID, claims: Mapping[str, Any]) -> bool:
+    """Whether there is a template by which a token with these claims has this subject."""
+    names = text.split(SEPARATOR)[1::2]
+    ids = {name: claims[name] for name in names if isinstance(claims.get(name), str)}
+    try:
+        return text == subject(organization_id, [SubjectClaim.ORGANIZATION_ID, *names], ids)
+    except ValueError:
+        return False
 
 
 def escaped(value: str) -> str:

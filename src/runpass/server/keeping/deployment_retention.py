@@ -12,10 +12,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, delete, select
 
 from runpass.clock import Clock
+from runpass.ids import EnvironmentId
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.db.schema.deployments import deployment_steps, deployments, idempotency_keys, run_leases
 from runpass.server.db.schema.vault_logins import identity_tokens, vault_logins
 from runpass.server.deployments.model import DeploymentStatus
+from runpass.server.deployments.store import ids_that_decide
 from runpass.server.deployments.transitions import FINAL
 from runpass.server.keeping.retention import LINES_AT_ONCE, LOOKS_AT_ONCE, delete_lines, uncount
 
@@ -69,8 +71,9 @@ class DeploymentRetention:
 def _may_go(tx: Transaction, deployment_id: UUID, before: datetime) -> bool:
     """Whether a deployment ended before a moment, and nothing can ask for it any more.
 
-    Its environment needs its newest one, its newest successful one and the one with its newest outputs. SECURITY: what
-    is outstanding of it at a Vault, and identity tokens that could still be used, must not be forgotten with it.
+    Its environment needs its newest one, its newest successful one, the one with its newest outputs, and those that its
+    state comes from, which may be none of these: newer ones may be tasks, or were cancelled. SECURITY: what is
+    outstanding of it at a Vault, and identity tokens that could still be used, must not be forgotten with it.
     """
     columns = deployments.c.environment_id, deployments.c.status, deployments.c.finished_at
     row = tx.execute(select(*columns).where(deployments.c.id == deployment_id)).one_or_none()
@@ -88,7 +91,8 @@ def _needed(tx: Transaction, environment_id: UUID) -> set[UUID]:
         mine & deployments.c.outputs_sealed.is_not(None),
     )
     newest = (select(deployments.c.id).where(kind).order_by(deployments.c.id.desc()).limit(1) for kind in kinds)
-    return {found for query in newest for found in tx.execute(query).scalars()}
+    found = {found for query in newest for found in tx.execute(query).scalars()}
+    return found | ids_that_decide(tx, EnvironmentId(environment_id))
 
 
 def _is_accounted_for(tx: Transaction, deployment_id: UUID) -> bool:

@@ -2,6 +2,9 @@
 
 A backup knows nothing of what happened after it. A deployment that waited or ran then may have run since, so it is
 ended and never given to a runner again; leases of that time are over, so their runners' reports are refused.
+
+SECURITY: a key of the backup may have been retired since, or killed because it leaked, and then every Vault was made to
+forget it. So none of them is published or signs once more. No run that goes on needs them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +14,6 @@ import structlog
 from sqlalchemy import delete, select, text
 
 from runpass.clock import Clock
-from runpass.errors import Conflict
 from runpass.ids import DeploymentId, OrganizationId, RunLeaseId
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.encryption import Cipher
@@ -20,13 +22,11 @@ from runpass.server.db.schema.access import console_sessions
 from runpass.server.db.schema.compromises import server_processes
 from runpass.server.db.schema.deployments import OCCUPYING, WAITING, deployments, run_leases
 from runpass.server.db.schema.instance import instance
-from runpass.server.db.schema.issuer import signing_keys
 from runpass.server.deployments import lease_store, log_store, store
 from runpass.server.deployments.changing import change_state
 from runpass.server.deployments.transitions import CANCELLABLE, Event
 from runpass.server.deployments.vault_logins import end_logins
-from runpass.server.issuer.key_life import want_rotation
-from runpass.server.issuer.keys import KeyState
+from runpass.server.issuer.key_life import end_all
 from runpass.server.keeping.restoring import RESTORED_FROM
 
 _log = structlog.get_logger(__name__)
@@ -36,7 +36,11 @@ ENDED = "the server was restored from a backup: nobody knows whether this deploy
 
 @dataclass(frozen=True, slots=True)
 class Settling:
-    """The work, with what it works on. `rotates` is whether signing keys rotate by themselves."""
+    """The work, with what it works on.
+
+    `rotates` is whether signing keys rotate by themselves. Where they do not, somebody brings them to the Vaults by
+    hand, and knows which ones these are to trust.
+    """
 
     database: Database
     cipher: Cipher
@@ -50,8 +54,6 @@ class Settling:
         """
         if self._made_at() is None:
             return None
-        if self.rotates:
-            self._want_other_keys()
         now = self.clock.now()
         with self.database.write() as tx:
             made_at = tx.execute(
@@ -59,6 +61,8 @@ class Settling:
             ).scalar_one_or_none()
             if made_at is None:
                 return None
+            if self.rotates:
+                end_all(tx, now, _BY)
             self._end_leases(tx, now)
             for past in (console_sessions, server_processes):  # of browsers and processes of that time
                 tx.execute(delete(past))
@@ -72,17 +76,6 @@ class Settling:
         with self.database.read() as tx:
             query = select(instance.c.value).where(instance.c.name == RESTORED_FROM)
             return tx.execute(query).scalar_one_or_none()
-
-    def _want_other_keys(self) -> None:
-        """Ask for new signing keys: those of the backup may have been retired since, and for a reason."""
-        with self.database.read() as tx:
-            active = select(signing_keys.c.organization_id).where(signing_keys.c.state == KeyState.ACTIVE.value)
-            issuers = set(tx.execute(active).scalars())
-        for issuer in issuers:
-            try:
-                want_rotation(self.database, self.clock, issuer, _BY)
-            except Conflict:  # it has been rotated meanwhile
-                continue
 
     def _end_leases(self, tx: Transaction, now: datetime) -> None:
         live = tx.execute(select(run_leases.c.id).where(run_leases.c.ended_at.is_(None))).scalars().all()

@@ -1,4 +1,4 @@
-"""Whether a token still counts: it is ours, has not expired, and the run that it was minted for goes on.
+"""Whether a token still counts: it says what was minted, has not expired, and the run that it is of goes on.
 
 `active` means more than a signature can say. A token that was stolen from a run is worthless to whoever asks here from
 the moment the run has ended, was aborted, or its runner was lost.
@@ -18,6 +18,7 @@ from runpass.server.issuer.rings import Rings
 from runpass.server.issuer.verifying import verified
 from runpass.server.relying_parties.client import authenticate
 from runpass.server.relying_parties.model import RelyingParty
+from runpass.server.relying_parties.share import PartyShare
 
 TOLD: Final = (
     *("iss", "sub", "aud", "exp", "iat", "jti"),
@@ -34,14 +35,19 @@ class Introspection:
     clock: Clock
     rings: Rings
     addresses: IssuerAddresses
+    audience: str
+    """The shared one: that of logins with credentials of the token format `v1`."""
+    share: PartyShare
 
     def ask(self, authorization: str, token: str | None) -> dict[str, Any] | None:
         """Give what may be told of a token that counts; None for every other text.
 
-        Raises `Unauthenticated` unless a relying party asks, `Unavailable` when nobody knows which keys are right.
+        Raises `Unauthenticated` unless a relying party asks, `TooManyRequests` for one that asks too often, and
+        `Unavailable` when nobody knows which keys are right.
         """
         with self.database.read() as tx:
             party = authenticate(tx, authorization)
+        self.share.take(party.id)
         claims = None if token is None else verified(token, self._rings(party))
         if claims is None or not self._counts(claims, party):
             return None
@@ -55,7 +61,7 @@ class Introspection:
         if claims["exp"] <= now.timestamp():
             return False
         with self.database.read() as tx:
-            return goes_on(tx, party.organization_id, claims["jti"], now)
+            return goes_on(tx, party.organization_id, claims, self.audience, now)
 
     def _rings(self, party: RelyingParty) -> Mapping[str, KeyRing]:
         """Give the issuers that may have signed for the organization. SECURITY: no other organization's own one."""

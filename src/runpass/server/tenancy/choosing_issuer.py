@@ -4,7 +4,7 @@ from runpass.errors import Forbidden
 from runpass.ids import OrganizationId
 from runpass.server.issuer.rings import Rings
 from runpass.server.settings import ServerSettings
-from runpass.server.tenancy.model import IdentityIssuer
+from runpass.server.tenancy.model import IdentityIssuer, Organization
 
 
 def check_allowed(wanted: IdentityIssuer | None, settings: ServerSettings) -> None:
@@ -20,4 +20,10 @@ def make_ready(rings: Rings, organization_id: OrganizationId, wanted: IdentityIs
     this is an Admin of the organization.
     """
     if wanted in {IdentityIssuer.PREPARED, IdentityIssuer.OWN}:
-        rings.ring_for(organization_id)
+        rings.prepare(organization_id)
+
+
+def take_leave(rings: Rings, organization: Organization) -> None:
+    """Let the own keys of an organization end that is back at the shared issuer. To be called once that is stored."""
+    if organization.identity_issuer is IdentityIssuer.SHARED:
+        rings.leave(organization.id)

@@ -21,7 +21,7 @@ from runpass.server.http.wire import ApiModel, Flag, Moment
 from runpass.server.issuer.dependencies import KeyRings
 from runpass.server.issuer.subjects import SubjectClaim
 from runpass.server.tenancy import store
-from runpass.server.tenancy.choosing_issuer import check_allowed, make_ready
+from runpass.server.tenancy.choosing_issuer import check_allowed, make_ready, take_leave
 from runpass.server.tenancy.identities import NAMES as IDENTITY_POLICIES
 from runpass.server.tenancy.identities import IdentityPolicies
 from runpass.server.tenancy.lifetimes import Lifetime
@@ -150,7 +150,9 @@ def change_policies(  # noqa: PLR0913 -- one parameter for each part of the requ
         changed = store.update_organization(tx, organization, changed_columns(organization, wanted), clock.now())
         record(tx, _event(organization, caller, wanted, clock.now()))
         tell_tag(response, changed.updated_at)
-        return _answer(tx, changed, caller.organization_role.value)
+        answer = _answer(tx, changed, caller.organization_role.value)
+    take_leave(rings, changed)
+    return answer
 
 
 def _event(organization: Organization, caller: Actor, wanted: Mapping[str, Any], at: datetime) -> AuditEvent:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, select
 
@@ -10,7 +11,7 @@ from runpass.ids import OrganizationId, ProjectId
 from runpass.server.db.changing import change_row
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.tenancy import organizations, projects
-from runpass.server.tenancy.model import Organization, Project, path_of
+from runpass.server.tenancy.model import IdentityIssuer, Organization, Project, path_of
 
 _EVERYTHING = 2**31 - 1
 """SQLite knows no OFFSET without a LIMIT."""
@@ -44,6 +45,13 @@ def with_own_issuer(tx: Transaction, ids: Collection[OrganizationId]) -> set[Org
     """Give those of some organizations whose tokens are their own issuer's."""
     query = select(organizations).where(organizations.c.id.in_(ids))
     return {found.id for row in tx.execute(query) if (found := _organization(row)).issuer is not None}
+
+
+def with_issuer_wanted(tx: Transaction, ids: Collection[UUID]) -> set[UUID]:
+    """Give those of some organizations that chose an issuer of their own, or have it prepared."""
+    query = select(organizations).where(organizations.c.id.in_(ids))
+    found = (_organization(row) for row in tx.execute(query))
+    return {item.id for item in found if item.identity_issuer is not IdentityIssuer.SHARED}
 
 
 def find_organization(tx: Transaction, name: str) -> Organization | None:

@@ -18,7 +18,7 @@ from runpass.protocol.vault_tasks import ConnectionTest, TestReport
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor
 from runpass.server.access.bearers import digest, matches, new_bearer
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal
@@ -129,6 +129,7 @@ def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
         task = store.take_next(tx, (known.pool_id, known.only_project_id), known.id, digest(secret), now)
         if task is None:
             return None
+        hold_chains(tx, [task.organization_id])  # what is read from here on is no older than any event before ours
         project = get_project(tx, task.organization_id, task.project_id)
         organization = get_organization(tx, task.organization_id)
         credential = _usable(tx, project, task.credential_id) if project else None

@@ -17,7 +17,7 @@ from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultO
 from runpass.protocol.key_checks import KeyCheck, KeyCheckReport
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.credentials.sealing import unseal
@@ -116,6 +116,7 @@ def take_key_check(rules: TestRules, runner: Runner) -> KeyCheck | None:
         check = store.take_next(tx, known, digest(secret), now)
         if check is None:
             return None
+        hold_chains(tx, [check.organization_id])  # what is read from here on is no older than any event before ours
         given = _given(tx, rules, check, known)
         if isinstance(given, str):  # it ends here, and says why
             store.end_unsent(tx, check.id, given, now)

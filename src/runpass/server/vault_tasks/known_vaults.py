@@ -7,7 +7,7 @@ the credentials that name it are ways to reach it. Organizations do not share wh
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
@@ -87,7 +87,7 @@ def known_vaults(tx: Transaction, *, of_shared_issuer: bool = False) -> tuple[Kn
         for item in verifier_store.list_verifiers(tx, {credential.organization_id for credential in page}):
             verifiers[item.organization_id, item.place_sha256] = item.name
         for credential in page:
-            found.setdefault((credential.organization_id, place_of(credential)), []).append(credential)
+            found.setdefault((credential.organization_id, place_of(credential)), []).append(_lean(credential))
     return tuple(
         KnownVault(
             organization_id=organization_id,
@@ -104,6 +104,13 @@ def _credentials(tx: Transaction) -> Iterator[list[StoredCredential]]:
     while page := page_of_kind(tx, CredentialKind.VAULT_OIDC, after, PAGE):
         yield page
         after = page[-1].id
+
+
+def _lean(credential: StoredCredential) -> StoredCredential:
+    """Leave out what is long and not asked for here: all credentials are in memory together."""
+    if not credential.recorded:
+        return credential
+    return replace(credential, recorded={"config": credential.recorded.get("config", "")})
 
 
 def _recorded(credential: StoredCredential) -> Keys | None:

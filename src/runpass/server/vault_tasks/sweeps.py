@@ -22,7 +22,7 @@ from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultO
 from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest, matches, new_bearer
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.sealing import unseal
 from runpass.server.credentials.store import get_credential
 from runpass.server.db.encryption import CorruptColumn
@@ -63,6 +63,7 @@ def take_sweep(rules: TestRules, runner: Runner) -> Sweep | None:
         login = login_store.take_sweep(tx, among, now, lambda sweeps: now + _takes(sweeps), (known.id, digest(secret)))
         if login is None:
             return None
+        hold_chains(tx, [login.organization_id])  # what is read from here on is no older than any event before ours
         try:
             accessor, grant = accessor_of(rules.cipher, login), _grant(tx, rules, login)
         except (CorruptColumn, ValueError):  # it keeps no other one from being swept
