@@ -80,8 +80,18 @@ def list_deployments(
     tx: Transaction, environment_id: EnvironmentId, *, limit: int, offset: int = 0
 ) -> list[Deployment]:
     """Give an environment's deployments, newest first."""
-    query = _of(environment_id).limit(limit).offset(offset)
-    return [_deployment(row) for row in tx.execute(query)]
+    return [_deployment(row) for row in tx.execute(page_query(environment_id, limit=limit, offset=offset))]
+
+
+def page_query(environment_id: EnvironmentId, *, limit: int, offset: int = 0) -> Select[Any]:
+    """Give the query for some of an environment's deployments, newest first.
+
+    The condition is a range of one, and the order names what is the same in all rows. With `=`, PostgreSQL leaves that
+    out of the order, and reads by id from the newest deployment of all for an environment that has a good part of them.
+    """
+    mine = deployments.c.environment_id.between(environment_id, environment_id)
+    newest_first = deployments.c.environment_id.desc(), deployments.c.id.desc()
+    return select(*_COLUMNS).where(mine).order_by(*newest_first).limit(limit).offset(offset)
 
 
 def latest_deployments(
@@ -202,11 +212,6 @@ def _changing(environment_id: EnvironmentId, *kinds: DeploymentType) -> Select[A
     mine = (deployments.c.environment_id == environment_id) & deployments.c.type.in_([kind.value for kind in kinds])
     began = deployments.c.started_at.is_not(None) & (deployments.c.phase != Phase.PLAN.value)
     return select(*_COLUMNS).where(mine, began, deployments.c.status.not_in(("CANCELLED", "APPROVED")))
-
-
-def _of(environment_id: EnvironmentId) -> Select[Any]:
-    mine = deployments.c.environment_id == environment_id
-    return select(*_COLUMNS).where(mine).order_by(deployments.c.id.desc())
 
 
 def _deployment(row: Row[Any]) -> Deployment:
