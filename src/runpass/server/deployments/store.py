@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, or_, select, update
 
@@ -21,6 +21,12 @@ _SEALED = frozenset({"inputs_sealed", "outputs_sealed"})
 _has_outputs = deployments.c.outputs_sealed.is_not(None).label("has_outputs")
 _COLUMNS = (*(column for column in deployments.c if column.name not in _SEALED), _has_outputs)
 """All but what is sealed and may be large."""
+
+# What a mint reads is put together once: that takes as long as asking for it.
+_ONE: Final = select(*_COLUMNS).where(
+    deployments.c.id == bindparam("deployment_id"), deployments.c.organization_id == bindparam("organization_id")
+)
+_INPUTS: Final = select(deployments.c.inputs_sealed).where(deployments.c.id == bindparam("deployment_id"))
 
 
 def insert_deployment(tx: Transaction, deployment: Deployment, inputs_sealed: bytes) -> None:
@@ -51,15 +57,14 @@ def insert_deployment(tx: Transaction, deployment: Deployment, inputs_sealed: by
 
 def get_deployment(tx: Transaction, organization_id: OrganizationId, deployment_id: DeploymentId) -> Deployment | None:
     """Give a deployment of this organization."""
-    mine = (deployments.c.id == deployment_id) & (deployments.c.organization_id == organization_id)
-    row = tx.execute(select(*_COLUMNS).where(mine)).one_or_none()
+    mine = {"deployment_id": deployment_id, "organization_id": organization_id}
+    row = tx.execute(_ONE, mine).one_or_none()
     return None if row is None else _deployment(row)
 
 
 def sealed_inputs(tx: Transaction, deployment_id: DeploymentId) -> bytes:
     """Give what a deployment is given, encrypted."""
-    query = select(deployments.c.inputs_sealed).where(deployments.c.id == deployment_id)
-    return bytes(tx.execute(query).scalar_one())
+    return bytes(tx.execute(_INPUTS, {"deployment_id": deployment_id}).scalar_one())
 
 
 def sealed_outputs(tx: Transaction, deployment_id: DeploymentId) -> bytes | None:
