@@ -23,7 +23,7 @@ _PARENT_DEATH_SIGNAL: Final = 1  # <linux/prctl.h>
 _ARENA_MAX: Final = -8  # <malloc.h>
 _ARENAS: Final = 2
 _OBJECTS_BETWEEN_COLLECTIONS: Final = 10_000
-"""Python's own 700 are fewer than what a few requests at once are made of: a tenth of a worker's CPU went into looking."""
+"""Python's own 700 are fewer than a few requests at once are made of: a tenth of a worker's CPU went into looking."""
 
 
 def serve(settings: ServerSettings) -> None:
