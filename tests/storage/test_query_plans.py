@@ -6,9 +6,11 @@ from http import HTTPStatus
 from pathlib import Path
 from types import CodeType
 from typing import Any
+from uuid import UUID
 
 import pytest
 import structlog
+from bench.dataset import Scale, fill
 from sqlalchemy import select, text
 from starlette.testclient import TestClient
 
@@ -24,6 +26,7 @@ from query_plans import (
     known_tables,
     table_of,
 )
+from runpass.ids import EnvironmentId
 from runpass.secret import Secret
 from runpass.server.app import build_app
 from runpass.server.db.engine import Database
@@ -130,6 +133,20 @@ def test_what_may_be_read_whole_exists_and_says_why():
     for name in SMALL_INDEXES:
         assert indexes[name].dialect_options["sqlite"]["where"] is not None, f"{name} is as large as its table"
     assert all(len(why) > 40 for why in (*SMALL_TABLES.values(), *SMALL_INDEXES.values()))
+
+
+def test_the_newest_of_an_environment_that_has_most_deployments_are_found_by_their_environment(database: Database):
+    """Its deployments are older than all others here: reading by id would go through those first."""
+    dataset = fill(database, Scale(organizations=6, large_projects=2, large_deployments=600))
+    environment_id = EnvironmentId(UUID(dataset.large.environment))
+    query = deployment_store.page_query(environment_id, limit=100)
+    with database.read() as tx:
+        written = query.compile(tx.engine, compile_kwargs={"literal_binds": True})
+        how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+        plan = "\n".join(str(row) for row in tx.exec_driver_sql(f"{how} {written}"))
+        assert len(deployment_store.list_deployments(tx, environment_id, limit=100)) == 100
+    assert "ix_deployments_environment_id_id" in plan, plan
+    assert "pk_deployments" not in plan
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ from runpass.server.http.middleware import RequestShell, SizeLimit
 from runpass.server.http.openapi import ManagementApi, operation_id
 from runpass.server.http.peers import PeerGuard
 from runpass.server.http.stopping import when_stopping
+from runpass.server.http.straight import StraightWay
 from runpass.server.issuer.addresses import addresses_of
 from runpass.server.issuer.api import IssuerDocuments
 from runpass.server.issuer.minting import Minter
@@ -134,12 +135,14 @@ def build_app(parts: Parts) -> Starlette:
     own_documents = OwnIssuerDocuments(parts.rings, addresses, max_age_seconds=settings.jwks_max_age_seconds)
     share = PartyShare(parts.clock, _limits(parts))
     introspection = Introspection(parts.database, parts.clock, parts.rings, addresses, settings.audience, share)
+    id_tokens = IdTokenDoor(passport)
     api, pages = build_api(parts, wakeups), Pages(SECTIONS)
+    busiest = [*documents.routes(settings.documents_path), *door.minting_routes(), *id_tokens.routes()]
     routes: list[BaseRoute] = [
         *documents.routes(settings.documents_path),
         *own_documents.routes(settings.documents_path),
         *door.routes(),
-        *IdTokenDoor(passport).routes(),
+        *id_tokens.routes(),
         *IntrospectionDoor(introspection).routes(),
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.rings).routes(),
@@ -149,7 +152,7 @@ def build_app(parts: Parts) -> Starlette:
     ]
     app = Starlette(
         routes=routes,
-        middleware=_shell(parts, pages),
+        middleware=[*_shell(parts, pages), Middleware(StraightWay, routes=busiest)],
         exception_handlers=HANDLERS,
         lifespan=lambda _: _lifespan(parts, rules, wakeups, sightings),
     )

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, update
 
 from runpass.ids import CredentialId, OrganizationId, ProjectId
 from runpass.protocol.credentials import CredentialKind
@@ -16,6 +16,14 @@ from runpass.server.db.changing import change_row
 from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.credentials import credential_assignments, credentials
 from runpass.server.db.schema.tenancy import projects
+
+# Two queries: one with a join may be answered by walking through all credentials of all organizations.
+_ASSIGNED: Final = (
+    select(credential_assignments.c.project_id, credential_assignments.c.credential_id)
+    .where(credential_assignments.c.project_id.in_(bindparam("project_ids", expanding=True)))
+    .order_by(credential_assignments.c.id)
+)
+_CREDENTIALS: Final = select(credentials).where(credentials.c.id.in_(bindparam("ids", expanding=True)))
 
 
 class Hold(Enum):
@@ -141,12 +149,9 @@ def delete_assignment(tx: Transaction, credential_id: CredentialId, project_id: 
 
 def assigned_to(tx: Transaction, project_ids: Sequence[ProjectId]) -> list[tuple[ProjectId, StoredCredential]]:
     """Give (project, credential) for every assignment to one of these projects, oldest assignment first."""
-    # Two queries: one with a join may be answered by walking through all credentials of all organizations.
-    columns = (credential_assignments.c.project_id, credential_assignments.c.credential_id)
-    query = select(*columns).where(credential_assignments.c.project_id.in_(project_ids))
-    rows = tx.execute(query.order_by(credential_assignments.c.id)).all()
-    wanted = select(credentials).where(credentials.c.id.in_({row.credential_id for row in rows}))
-    found = {row.id: _credential(row) for row in tx.execute(wanted)} if rows else {}
+    rows = tx.execute(_ASSIGNED, {"project_ids": project_ids}).all()
+    ids = list({row.credential_id for row in rows})
+    found = {row.id: _credential(row) for row in tx.execute(_CREDENTIALS, {"ids": ids})} if rows else {}
     return [(ProjectId(row.project_id), found[row.credential_id]) for row in rows if row.credential_id in found]
 
 

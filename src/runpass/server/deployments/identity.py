@@ -32,7 +32,7 @@ from runpass.server.deployments.audiences import OwnAudiences, check_permitted, 
 from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.known import Known
 from runpass.server.deployments.mint_commit import MAX_TOKENS, Login, Mint, MintCommits, RunChanged, past_limit
-from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Token
+from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Said, Token
 from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
 from runpass.server.deployments.run_leases import (
     Holder,
@@ -44,7 +44,7 @@ from runpass.server.deployments.run_leases import (
 from runpass.server.deployments.together import Together
 from runpass.server.deployments.vault_logins import intend
 from runpass.server.http.origin import origin
-from runpass.server.issuer.claims import WorkloadClaims
+from runpass.server.issuer.claims import WorkloadClaims, written_claims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.identities import optional_claims_of, subject_of
@@ -198,19 +198,21 @@ class Passport:
         only_claims = inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
         project = get_project(tx, deployment.organization_id, deployment.project_id)
         path = project.path if project else ()
-        return Run(lease, deployment, runner, organization, path, credentials_of(tx, path), only_claims)
+        said = _said(organization, workload_claims(inputs, deployment.phase, runner, None))
+        return Run(lease, deployment, runner, organization, path, credentials_of(tx, path), only_claims, said)
 
     def _mint(self, run: Run, wanted: Token, kind: str, began: float | None) -> Made:
         now = self._rules.clock.now()
         if run.lease.tokens_minted >= MAX_TOKENS:
             raise past_limit()
-        claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
-        optional = optional_claims_of(run.organization.policies)
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
-        subject, audience = subject_of(run.organization, claims), wanted.audience
+        said = run.said
+        if wanted.credential_id is not None:
+            claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
+            said = _said(run.organization, claims)
         # Outside of the transaction: the first token of an organization's own issuer may have to make its key.
         minter = self._minter.of(run.organization.issuer)
-        minted = minter.mint(claims, subject=subject, audience=audience, lifetime=lifetime, optional=optional)
+        minted = minter.mint_written(said.claims, subject=said.subject, audience=wanted.audience, lifetime=lifetime)
         event = _event(now, run, minted, kind, wanted.credential_id)
         login = _login(run, wanted, minted, now)
         mint = Mint(run.lease, minted, event, origin(), run.organization.updated_at, login)
@@ -261,6 +263,11 @@ class Passport:
         if refusal is not None:
             raise Forbidden(refusal)
         return Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
+
+
+def _said(organization: Organization, claims: WorkloadClaims) -> Said:
+    optional = optional_claims_of(organization.policies)
+    return Said(subject_of(organization, claims), written_claims(claims, optional))
 
 
 def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Login | None:

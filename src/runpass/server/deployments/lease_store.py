@@ -34,6 +34,8 @@ _AS_THEY_ARE: Final = (
     .order_by(run_leases.c.id)  # the same order for everybody who locks several
 )
 _HELD: Final = _AS_THEY_ARE.with_for_update(of=run_leases)
+_LEASE: Final = select(run_leases).where(run_leases.c.id == bindparam("lease_id"))
+_LEASE_FOR_CHANGE: Final = _LEASE.with_for_update()
 _COUNT: Final = (
     update(run_leases)
     .where(run_leases.c.id == bindparam("lease_id"))
@@ -80,8 +82,7 @@ def insert_lease(tx: Transaction, lease: Lease) -> None:
 
 def get_lease(tx: Transaction, lease_id: RunLeaseId, *, for_change: bool = False) -> Lease | None:
     """Give a run lease by id, live or not; `for_change` keeps everybody else from changing it until we are done."""
-    query = select(run_leases).where(run_leases.c.id == lease_id)
-    row = tx.execute(query.with_for_update() if for_change else query).one_or_none()
+    row = tx.execute(_LEASE_FOR_CHANGE if for_change else _LEASE, {"lease_id": lease_id}).one_or_none()
     return None if row is None else _lease(row)
 
 

@@ -10,6 +10,7 @@ from runpass.protocol.identity import IdentityToken
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.deployments.mint_commit import Mint
 from runpass.server.deployments.model import Deployment, Inputs, Lease
+from runpass.server.issuer.claims import WrittenClaims
 from runpass.server.runners.model import Runner
 from runpass.server.tenancy.model import Organization
 
@@ -28,6 +29,14 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """What tokens of a run say of it."""
+
+    subject: str
+    claims: WrittenClaims
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """The run that a token is for, and what it may use, at the moment of asking."""
 
@@ -40,6 +49,8 @@ class Run:
     granted: Sequence[StoredCredential]
     inputs: Inputs
     """Without commands and variables: what no claim says is not kept in memory."""
+    said: Said
+    """What the job's own tokens say."""
 
 
 Proof = tuple[object, ...]

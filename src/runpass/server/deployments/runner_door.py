@@ -61,11 +61,15 @@ class RunnerDoor:
             Route(f"{PREFIX}/register", self.register, methods=["POST"]),
             Route(f"{PREFIX}/run-leases", self.take, methods=["POST"]),
             Route(f"{lease}/heartbeat", self.heartbeat, methods=["POST"]),
-            Route(f"{lease}/identity-token", self.identity_token, methods=["POST"]),
+            *self.minting_routes(),
             Route(f"{lease}/report", self.report, methods=["POST"]),
             Route(f"{lease}/vault-logins/{{login_id}}", self.vault_login, methods=["POST"]),
             Route(f"{lease}/finish", self.finish, methods=["POST"]),
         ]
+
+    def minting_routes(self) -> list[Route]:
+        """Give those of the routes at which tokens are minted."""
+        return [Route(f"{PREFIX}/run-leases/{{lease_id}}/identity-token", self.identity_token, methods=["POST"])]
 
     async def register(self, request: Request) -> Response:
         """Exchange a join token for a runner key."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import BindParameter, ColumnElement, Row, Select, bindparam, or_, select, update
 
@@ -21,6 +21,12 @@ _SEALED = frozenset({"inputs_sealed", "outputs_sealed"})
 _has_outputs = deployments.c.outputs_sealed.is_not(None).label("has_outputs")
 _COLUMNS = (*(column for column in deployments.c if column.name not in _SEALED), _has_outputs)
 """All but what is sealed and may be large."""
+
+# What a mint reads is put together once: that takes as long as asking for it.
+_ONE: Final = select(*_COLUMNS).where(
+    deployments.c.id == bindparam("deployment_id"), deployments.c.organization_id == bindparam("organization_id")
+)
+_INPUTS: Final = select(deployments.c.inputs_sealed).where(deployments.c.id == bindparam("deployment_id"))
 
 
 def insert_deployment(tx: Transaction, deployment: Deployment, inputs_sealed: bytes) -> None:
@@ -51,15 +57,14 @@ def insert_deployment(tx: Transaction, deployment: Deployment, inputs_sealed: by
 
 def get_deployment(tx: Transaction, organization_id: OrganizationId, deployment_id: DeploymentId) -> Deployment | None:
     """Give a deployment of this organization."""
-    mine = (deployments.c.id == deployment_id) & (deployments.c.organization_id == organization_id)
-    row = tx.execute(select(*_COLUMNS).where(mine)).one_or_none()
+    mine = {"deployment_id": deployment_id, "organization_id": organization_id}
+    row = tx.execute(_ONE, mine).one_or_none()
     return None if row is None else _deployment(row)
 
 
 def sealed_inputs(tx: Transaction, deployment_id: DeploymentId) -> bytes:
     """Give what a deployment is given, encrypted."""
-    query = select(deployments.c.inputs_sealed).where(deployments.c.id == deployment_id)
-    return bytes(tx.execute(query).scalar_one())
+    return bytes(tx.execute(_INPUTS, {"deployment_id": deployment_id}).scalar_one())
 
 
 def sealed_outputs(tx: Transaction, deployment_id: DeploymentId) -> bytes | None:
@@ -80,8 +85,18 @@ def list_deployments(
     tx: Transaction, environment_id: EnvironmentId, *, limit: int, offset: int = 0
 ) -> list[Deployment]:
     """Give an environment's deployments, newest first."""
-    query = _of(environment_id).limit(limit).offset(offset)
-    return [_deployment(row) for row in tx.execute(query)]
+    return [_deployment(row) for row in tx.execute(page_query(environment_id, limit=limit, offset=offset))]
+
+
+def page_query(environment_id: EnvironmentId, *, limit: int, offset: int = 0) -> Select[Any]:
+    """Give the query for some of an environment's deployments, newest first.
+
+    The condition is a range of one, and the order names what is the same in all rows. With `=`, PostgreSQL leaves that
+    out of the order, and reads by id from the newest deployment of all for an environment that has a good part of them.
+    """
+    mine = deployments.c.environment_id.between(environment_id, environment_id)
+    newest_first = deployments.c.environment_id.desc(), deployments.c.id.desc()
+    return select(*_COLUMNS).where(mine).order_by(*newest_first).limit(limit).offset(offset)
 
 
 def latest_deployments(
@@ -217,11 +232,6 @@ def _last_ended(environment_id: EnvironmentId) -> Select[Any]:
 
 def _last_deploy(environment_id: EnvironmentId) -> Select[Any]:
     return _changing(environment_id, DeploymentType.DEPLOY).order_by(deployments.c.id.desc()).limit(1)
-
-
-def _of(environment_id: EnvironmentId) -> Select[Any]:
-    mine = deployments.c.environment_id == environment_id
-    return select(*_COLUMNS).where(mine).order_by(deployments.c.id.desc())
 
 
 def _deployment(row: Row[Any]) -> Deployment:

@@ -4,12 +4,14 @@ import secrets
 from typing import Final
 
 import structlog
+from prometheus_client import Histogram
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from runpass.clock import Clock
 from runpass.errors import PayloadTooLarge
+from runpass.observability.logging import says_info
 from runpass.observability.metrics import REQUEST_SECONDS
 from runpass.server.http.errors import envelope, on_unhandled
 from runpass.server.http.origin import route_template, working_for
@@ -30,6 +32,7 @@ class RequestShell:
     def __init__(self, app: ASGIApp, clock: Clock) -> None:
         self._app = app
         self._clock = clock
+        self._seconds: dict[tuple[str, str, int], Histogram] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -63,8 +66,12 @@ class RequestShell:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         path = route_template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"  # a client may send any word it likes
-        REQUEST_SECONDS.labels(method, path, str(status)).observe(seconds)
-        _log.info("request", method=method, route=path, status=status, milliseconds=round(seconds * 1000, 1))
+        seen = self._seconds.get((method, path, status))
+        if seen is None:  # as many as there are labels: looking one up costs more than counting
+            seen = self._seconds[method, path, status] = REQUEST_SECONDS.labels(method, path, str(status))
+        seen.observe(seconds)
+        if says_info():
+            _log.info("request", method=method, route=path, status=status, milliseconds=round(seconds * 1000, 1))
 
 
 class SizeLimit:
@@ -79,16 +86,15 @@ class SizeLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_ADDRESS_BYTES:
-            refusal = envelope(request, 414, "the address is too long", "address_too_long")
+            refusal = envelope(Request(scope), 414, "the address is too long", "address_too_long")
         elif sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
-            refusal = envelope(request, 431, "the headers are too large", "headers_too_large")
+            refusal = envelope(Request(scope), 431, "the headers are too large", "headers_too_large")
         elif (body := await self._read(scope, receive)) is not None:
             await self._app(scope, _replay(body, receive), send)
             return
         else:
-            refusal = envelope(request, 413, "the body is too large", PayloadTooLarge.code)
+            refusal = envelope(Request(scope), 413, "the body is too large", PayloadTooLarge.code)
         await refusal(scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:

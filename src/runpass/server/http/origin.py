@@ -3,9 +3,7 @@
 Worker threads see the same, because a thread pool call takes the context along. Background work has no origin.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
 
 from starlette.routing import Route
@@ -34,14 +32,19 @@ def origin() -> Origin:
     return Origin(str(scope.get("request_id", ""))[:_MOST], str(address)[:_MOST])
 
 
-@contextmanager
-def working_for(scope: Scope) -> Iterator[None]:
+class working_for:  # noqa: N801 -- used as a function; a generator would cost every request 3 microseconds more
     """Let everything inside the block know which request it works for; the scope may still learn the address."""
-    token = _current.set(scope)
-    try:
-        yield
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_scope", "_token")
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None:
+        self._token: Token[Scope | None] = _current.set(self._scope)
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)
 
 
 def route_template(scope: Scope) -> str:

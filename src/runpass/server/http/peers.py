@@ -37,7 +37,8 @@ class PeerGuard:
             answer = envelope(request, 403, "this server takes clear text from its proxies only", "clear_text")
             await answer(scope, receive, send)
             return
-        client = client_address(peer, Headers(scope=scope).getlist("x-forwarded-for"), self._trusted)
+        forwarded = Headers(scope=scope).getlist("x-forwarded-for") if self._trusted else ()
+        client = client_address(peer, forwarded, self._trusted)
         scope["client"] = (str(client or ""), 0)  # in place: those around us read the route from the same scope
         await self._app(scope, receive, send)
 

@@ -15,6 +15,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 RSA_BITS: Final = 2048
+_SHA256: Final = hashes.SHA256()
+_PKCS1: Final = padding.PKCS1v15()
+_ECDSA: Final = ec.ECDSA(_SHA256)
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | Ed25519PrivateKey
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | Ed25519PublicKey
@@ -52,10 +55,10 @@ def generate(algorithm: Algorithm) -> PrivateKey:
 def sign(key: PrivateKey, signing_input: bytes) -> bytes:
     """Give the JWS signature: RFC 7518, section 3.3 (PKCS #1 v1.5) or 3.4 (raw r and s); RFC 8037, section 3.1."""
     if isinstance(key, rsa.RSAPrivateKey):
-        return key.sign(signing_input, padding.PKCS1v15(), hashes.SHA256())
+        return key.sign(signing_input, _PKCS1, _SHA256)
     if isinstance(key, Ed25519PrivateKey):
         return key.sign(signing_input)
-    r, s = decode_dss_signature(key.sign(signing_input, ec.ECDSA(hashes.SHA256())))
+    r, s = decode_dss_signature(key.sign(signing_input, _ECDSA))
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 

@@ -7,7 +7,7 @@ up, and one that was taken back, or lost with a restored database, keeps no Vaul
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,12 +23,36 @@ NAME: Final = re.compile(r"[A-Za-z0-9_-]{22,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
+class _Answers:
+    """What is sent for one document, made once: a response is not changed by being sent."""
+
+    etag: str
+    whole: Response
+    not_modified: Response
+
+    @classmethod
+    def with_(cls, document: Document, cache_control: str) -> Self:
+        """Give the answers with a document."""
+        headers = {"ETag": document.etag, "Cache-Control": cache_control}
+        whole = Response(document.body, media_type="application/json", headers=headers)
+        return cls(document.etag, whole, Response(status_code=304, headers=headers))
+
+    def to(self, request: Request) -> Response:
+        """Give the answer to this request (RFC 9110, section 13.1.2)."""
+        asked = request.headers.get("if-none-match")
+        if asked and self.etag in {tag.strip().removeprefix("W/") for tag in asked.split(",")}:
+            return self.not_modified
+        return self.whole
+
+
+@dataclass(frozen=True, slots=True)
 class _Documents:
     """The documents of one ring."""
 
     ring: KeyRing
-    metadata: Document
-    jwks: Document
+    metadata: _Answers
+    jwks: _Answers
+    own_jwks: _Answers
     kids: frozenset[str]
 
 
@@ -67,18 +91,18 @@ class IssuerDocuments:
 
     async def metadata(self, request: Request) -> Response:
         """Answer OpenID Provider metadata."""
-        return _answer(request, self._documents().metadata, self._cached)
+        return self._documents().metadata.to(request)
 
     async def jwks(self, request: Request) -> Response:
         """Answer the JWK Set."""
-        return _answer(request, self._documents().jwks, self._cached)
+        return self._documents().jwks.to(request)
 
     async def own_jwks(self, request: Request) -> Response:
         """Answer the JWK Set to whoever this name was given to, and tell that it was fetched."""
         name, documents = request.path_params["name"], self._documents()
         if self._on_fetch is not None and request.method == "GET" and NAME.match(name):
             self._on_fetch(name, documents.kids)
-        return _answer(request, documents.jwks, "no-store")
+        return documents.own_jwks.to(request)
 
     def _documents(self) -> _Documents:
         ring = self._ring.current
@@ -89,12 +113,11 @@ class IssuerDocuments:
 
     def _make(self, ring: KeyRing) -> _Documents:
         metadata = provider_metadata(self._issuer_url, self._jwks_url, ring, self._introspection_url)
-        return _Documents(ring, metadata, jwks_document(ring), frozenset(key.kid for key in ring.keys))
-
-
-def _answer(request: Request, document: Document, cache_control: str) -> Response:
-    headers = {"ETag": document.etag, "Cache-Control": cache_control}
-    asked = request.headers.get("if-none-match", "")
-    if document.etag in {tag.strip().removeprefix("W/") for tag in asked.split(",")}:
-        return Response(status_code=304, headers=headers)
-    return Response(document.body, media_type="application/json", headers=headers)
+        jwks = jwks_document(ring)
+        return _Documents(
+            ring,
+            _Answers.with_(metadata, self._cached),
+            _Answers.with_(jwks, self._cached),
+            _Answers.with_(jwks, "no-store"),
+            frozenset(key.kid for key in ring.keys),
+        )

@@ -1,7 +1,6 @@
 """Minting: facts in, a signed token out. Pure apart from the key and the clock; whoever calls it keeps the audit."""
 
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -13,12 +12,11 @@ from runpass.errors import Unavailable
 from runpass.protocol import sweeper
 from runpass.secret import Secret
 from runpass.server.issuer.algorithms import base64url
-from runpass.server.issuer.claims import NONE, OptionalClaims, WorkloadClaims, claims_of
+from runpass.server.issuer.claims import NONE, OptionalClaims, WorkloadClaims, WrittenClaims, in_json, written_claims
 from runpass.server.issuer.keys import IssuerScope
 from runpass.server.issuer.ring import RingSource
 
 PROBE_API_KEY_TYPE: Final = "key-probe"
-_in_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 EXPIRED: Final = (datetime.fromtimestamp(1, UTC), datetime.fromtimestamp(2, UTC))
 
 
@@ -68,8 +66,14 @@ class Minter:
 
         `iat`, `nbf` and `exp` are all present: a relying party that finds one missing makes its own up.
         """
+        return self.mint_written(
+            written_claims(claims, optional), subject=subject, audience=audience, lifetime=lifetime
+        )
+
+    def mint_written(self, claims: WrittenClaims, *, subject: str, audience: str, lifetime: timedelta) -> Minted:
+        """Give what `mint` gives, of claims that were written before."""
         issued = self._clock.now().replace(microsecond=0)
-        return self._sign(claims_of(claims, optional), subject, audience, (issued, issued + lifetime))
+        return self._sign(claims, subject, audience, (issued, issued + lifetime))
 
     def mint_expired(
         self, claims: WorkloadClaims, *, subject: str, audience: str, optional: OptionalClaims = NONE
@@ -79,7 +83,7 @@ class Minter:
         A Vault that answers "token is expired" has so accepted signature, algorithm, issuer, subject and audience.
         The times cannot be later: `clock_skew_leeway` of a role may be hours.
         """
-        return self._sign(claims_of(claims, optional), subject, audience, EXPIRED)
+        return self._sign(written_claims(claims, optional), subject, audience, EXPIRED)
 
     def mint_probe(self, *, subject: str, audience: str) -> Minted:
         """Give a token that was valid for a second in 1970, with nothing of a run in it.
@@ -88,7 +92,8 @@ class Minter:
 
         SECURITY: it says `exp = 2` for good, so it logs in nowhere, whatever becomes of it.
         """
-        return self._sign({"apiKeyType": PROBE_API_KEY_TYPE}, subject, audience, EXPIRED)
+        claims = WrittenClaims.of({"apiKeyType": PROBE_API_KEY_TYPE})
+        return self._sign(claims, subject, audience, EXPIRED)
 
     def mint_sweeper(self, organization_id: UUID) -> Minted:
         """Give a token of the control plane's own kind, with which tokens that were left behind are revoked.
@@ -99,15 +104,13 @@ class Minter:
         claims = {"apiKeyType": sweeper.API_KEY_TYPE, "organizationId": str(organization_id)}
         issued = self._clock.now().replace(microsecond=0)
         subject, audience = sweeper.subject(organization_id), sweeper.audience(organization_id)
-        return self._sign(claims, subject, audience, (issued, issued + sweeper.TOKEN_LIFETIME))
+        return self._sign(WrittenClaims.of(claims), subject, audience, (issued, issued + sweeper.TOKEN_LIFETIME))
 
-    def _sign(
-        self, claims: Mapping[str, object], subject: str, audience: str, valid: tuple[datetime, datetime]
-    ) -> Minted:
+    def _sign(self, claims: WrittenClaims, subject: str, audience: str, valid: tuple[datetime, datetime]) -> Minted:
         key = self.ring.signing
         issued, expires = valid[0], min(valid[1], valid[0] + key.longest_token)  # what the key is kept for
         jti = str(uuid4())
-        payload = {
+        standard = {
             "iss": self.issuer_url,
             "sub": subject,
             "aud": audience,
@@ -115,17 +118,13 @@ class Minter:
             "nbf": unix_seconds(issued),
             "exp": unix_seconds(expires),
             "jti": jti,
-            **claims,
         }
-        signing_input = f"{_header(key.algorithm, key.kid)}.{_part(payload)}"
+        payload = f"{in_json(standard)[:-1]},{claims.members}}}"
+        signing_input = f"{_header(key.algorithm, key.kid)}.{base64url(payload.encode())}"
         token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
         return Minted(Secret(token), jti, key.kid, audience, expires)
 
 
 @lru_cache(maxsize=64)
 def _header(algorithm: str, kid: str) -> str:
-    return _part({"alg": algorithm, "kid": kid, "typ": "JWT"})
-
-
-def _part(value: Mapping[str, object]) -> str:
-    return base64url(_in_json(value).encode())
+    return base64url(in_json({"alg": algorithm, "kid": kid, "typ": "JWT"}).encode())

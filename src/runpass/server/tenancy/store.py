@@ -2,10 +2,10 @@
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, select
+from sqlalchemy import ColumnElement, Row, Select, bindparam, select
 
 from runpass.ids import OrganizationId, ProjectId
 from runpass.server.db.changing import change_row
@@ -15,6 +15,13 @@ from runpass.server.tenancy.model import IdentityIssuer, Organization, Project, 
 
 _EVERYTHING = 2**31 - 1
 """SQLite knows no OFFSET without a LIMIT."""
+
+# What a mint reads is put together once: that takes as long as asking for it.
+_ORGANIZATION: Final = select(organizations).where(organizations.c.id == bindparam("organization_id"))
+_DELETED_OR_NOT: Final = select(projects).where(
+    projects.c.organization_id == bindparam("organization_id"), projects.c.id == bindparam("project_id")
+)
+_PROJECT: Final = _DELETED_OR_NOT.where(projects.c.deleted_at.is_(None))
 
 
 def insert_organization(tx: Transaction, organization: Organization) -> None:
@@ -37,7 +44,7 @@ def insert_organization(tx: Transaction, organization: Organization) -> None:
 
 def get_organization(tx: Transaction, organization_id: OrganizationId) -> Organization | None:
     """Give an organization by id."""
-    row = tx.execute(select(organizations).where(organizations.c.id == organization_id)).one_or_none()
+    row = tx.execute(_ORGANIZATION, {"organization_id": organization_id}).one_or_none()
     return None if row is None else _organization(row)
 
 
@@ -100,7 +107,8 @@ def get_project(
 
     `deleted`: also one that was deleted, for what was once in it.
     """
-    row = tx.execute(_mine(organization_id, deleted=deleted).where(projects.c.id == project_id)).one_or_none()
+    mine = {"organization_id": organization_id, "project_id": project_id}
+    row = tx.execute(_DELETED_OR_NOT if deleted else _PROJECT, mine).one_or_none()
     return None if row is None else _project(row)
 
 
