@@ -56,8 +56,12 @@ SHELL = (
 )
 ACCESS = (
     Page("GET /console/sign-in"),
-    Page("POST /console/sign-in", sends={"api_key_id": "x", "api_key_secret": "y"}),
+    Page("POST /console/sign-in", sends={"name": "x", "secret": "y"}),
     Page("POST /console/sign-out"),
+    Page("GET /console/join"),
+    Page("POST /console/join", sends={"signInName": "x", "code": "y", "newPassword": "z"}),
+    Page("GET /console/password"),
+    Page("POST /console/password", sends={"currentPassword": "x", "newPassword": "y"}),
     Page("GET /console/sessions"),
     Page("POST /console/sessions/{session_id}/end", {"session_id": "session"}),
 )

@@ -204,7 +204,7 @@ def _session(world: World, key: NewApiKey) -> UUID:
     now = world.clock.now()
     with world.database.write() as tx:
         start_session(tx, actor_of(key.key), now)
-        return session_store.list_sessions(tx, key.key.id, now)[0].id
+        return session_store.list_sessions(tx, actor_of(key.key), now)[0].id
 
 
 def _planned(tenant: Tenant, environment: Environment) -> Deployment:

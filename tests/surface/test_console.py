@@ -70,7 +70,7 @@ def test_nobody_sees_a_page_but_the_public_ones(server: Server):
             assert answer.headers["location"].startswith("/console/sign-in"), route
             assert "set-cookie" not in answer.headers, "without the cookie it may be another site's request"
         elif answer.status_code != 200:
-            assert route in {"GET /console", "POST /console/sign-in"}, route
+            assert route in {"GET /console", "POST /console/sign-in", "POST /console/join"}, route
 
 
 def test_a_form_that_no_page_of_ours_sent_changes_nothing(server: Server):
@@ -225,7 +225,7 @@ def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server)
     assert statuses == [401, 401, 429, 429]
     fields = guesser.form("/console/sign-in")
     sent = {"Sec-Fetch-Site": "same-origin", **right}
-    answer = guesser.post("/console/sign-in", {**fields, "api_key_id": "x", "api_key_secret": "y"}, sent)
+    answer = guesser.post("/console/sign-in", {**fields, "name": "x", "secret": "y"}, sent)
     assert answer.status_code == 429, "a right key in a header must not buy guesses in the form"
     guarded(answer)
     assert int(answer.headers["retry-after"]) >= 1
