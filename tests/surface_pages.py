@@ -60,6 +60,8 @@ ACCESS = (
     Page("POST /console/sign-out"),
     Page("GET /console/join"),
     Page("POST /console/join", sends={"signInName": "x", "code": "y", "newPassword": "z"}),
+    Page("GET /console/set-up"),
+    Page("POST /console/set-up", sends={"token": "x"}),
     Page("GET /console/password"),
     Page("POST /console/password", sends={"currentPassword": "x", "newPassword": "y"}),
     Page("GET /console/sessions"),

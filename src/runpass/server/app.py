@@ -66,6 +66,7 @@ from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
+from runpass.server.tenancy import set_up_pages
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
@@ -105,7 +106,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, person_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, person_pages, set_up_pages, tenancy_pages, deployment_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 

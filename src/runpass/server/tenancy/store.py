@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, select
 
@@ -44,6 +45,12 @@ def with_own_issuer(tx: Transaction, ids: Collection[OrganizationId]) -> set[Org
     """Give those of some organizations whose tokens are their own issuer's."""
     query = select(organizations).where(organizations.c.id.in_(ids))
     return {found.id for row in tx.execute(query) if (found := _organization(row)).issuer is not None}
+
+
+def has_organizations(tx: Transaction) -> bool:
+    """Whether there is any organization."""
+    first = select(organizations.c.id).where(organizations.c.id > UUID(int=0)).order_by(organizations.c.id).limit(1)
+    return tx.execute(first).one_or_none() is not None
 
 
 def find_organization(tx: Transaction, name: str) -> Organization | None:
