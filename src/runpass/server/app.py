@@ -14,9 +14,9 @@ from runpass import __version__
 from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
+from runpass.server.access import api_key_pages, people_pages, person_pages
 from runpass.server.access import audit_api as audit_events
 from runpass.server.access import pages as access_pages
-from runpass.server.access import person_pages
 from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.access.sessions import forget_sessions
@@ -106,7 +106,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, person_pages, set_up_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, deployment_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
