@@ -18,7 +18,7 @@ SignInName = Annotated[
     str,
     Field(
         title="Name",
-        description="Your e-mail address, or whatever name you sign in under. Capitals make no difference.",
+        description="An e-mail address, or any name without spaces. Capitals make no difference.",
         examples=["you@example.com"],
         min_length=1,
         max_length=LONGEST_NAME,
