@@ -24,6 +24,7 @@ from runpass.server.access.refusals import Refusals
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.app import build_api, build_console
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.opening import Parts
 from runpass.server.settings import ServerSettings
 from runpass.server.web.cookies import SESSION
 from runpass.server.web.pages import Pages
@@ -120,7 +121,7 @@ PASSWORD = "stapled horses gallop"
 
 
 def new_person(
-    world: World,
+    world: World | Parts,
     organization: OrganizationId,
     name: str,
     role: OrganizationRole = OrganizationRole.ADMIN,
