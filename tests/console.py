@@ -31,6 +31,8 @@ from runpass.server.web.pages import Pages
 
 HOST = "http://127.0.0.1:8440"
 """What the settings say by default."""
+PAGES = Pages()
+"""Shared: compiling the templates takes longer than most tests."""
 OURS = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 """What a browser sends with a form of a page without referrers."""
 
@@ -102,7 +104,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api.state.settings = ServerSettings(**settings)
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
     api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
-    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, Pages()))])
+    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, PAGES))])
     with TestClient(app, base_url=HOST) as client:
         yield client
 
