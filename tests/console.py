@@ -5,24 +5,34 @@ from contextlib import contextmanager
 from html.parser import HTMLParser
 from typing import Any
 
+from argon2 import PasswordHasher
+from argon2.profiles import CHEAPEST
 from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from factories import World
-from runpass.ids import ProjectId
+from runpass.ids import OrganizationId, ProjectId
+from runpass.server.access import people
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
 from runpass.server.access.logins import Logins
+from runpass.server.access.passwords import Passwords
+from runpass.server.access.people import PersonRequest
+from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.refusals import Refusals
+from runpass.server.access.sign_ins import SignIns
 from runpass.server.app import build_api, build_console
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.opening import Parts
 from runpass.server.settings import ServerSettings
 from runpass.server.web.cookies import SESSION
 from runpass.server.web.pages import Pages
 
 HOST = "http://127.0.0.1:8440"
 """What the settings say by default."""
+PAGES = Pages()
+"""Shared: compiling the templates takes longer than most tests."""
 OURS = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 """What a browser sends with a form of a page without referrers."""
 
@@ -66,7 +76,7 @@ class Browser:
         """Sign in with the form; give the answer."""
         name, secret = key if isinstance(key, tuple) else (key.key.api_key_id, key.secret.reveal())
         fields = self.form(f"/console/sign-in?next={place}" if place else "/console/sign-in")
-        return self.post("/console/sign-in", {**fields, "api_key_id": name, "api_key_secret": secret})
+        return self.post("/console/sign-in", {**fields, "name": name, "secret": secret})
 
     @property
     def session(self) -> str:
@@ -93,7 +103,8 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api.state.database, api.state.cipher, api.state.clock = world.database, world.cipher, world.clock
     api.state.settings = ServerSettings(**settings)
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
-    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, Pages()))])
+    api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
+    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, PAGES))])
     with TestClient(app, base_url=HOST) as client:
         yield client
 
@@ -105,3 +116,29 @@ def new_key(
     with world.database.write() as tx:
         wanted = KeyRequest(organization, "key", role, roles or {})
         return create_api_key(tx, wanted, by="test", clock=world.clock)
+
+
+PASSWORD = "stapled horses gallop"
+"""Of the people of tests, who have it hashed in the cheapest way."""
+
+
+def new_person(
+    world: World | Parts,
+    organization: OrganizationId,
+    name: str,
+    role: OrganizationRole = OrganizationRole.ADMIN,
+    display_name: str = "",
+) -> Person:
+    """Give somebody who has joined, with `PASSWORD`."""
+    wanted = PersonRequest(
+        organization_id=organization,
+        sign_in_name=name,
+        display_name=display_name or name,
+        organization_role=role,
+        project_roles={},
+    )
+    hashed = PasswordHasher.from_parameters(CHEAPEST).hash(PASSWORD)
+    person = people.new_person(wanted, by="test", now=world.clock.now(), password_hash=hashed)
+    with world.database.write() as tx:
+        people.add_person(tx, person, "person.joined", by="test")
+    return person

@@ -56,11 +56,35 @@ SHELL = (
 )
 ACCESS = (
     Page("GET /console/sign-in"),
-    Page("POST /console/sign-in", sends={"api_key_id": "x", "api_key_secret": "y"}),
+    Page("POST /console/sign-in", sends={"name": "x", "secret": "y"}),
     Page("POST /console/sign-out"),
+    Page("GET /console/join"),
+    Page("POST /console/join", sends={"signInName": "x", "code": "y", "newPassword": "z"}),
+    Page("GET /console/set-up"),
+    Page("POST /console/set-up", sends={"token": "x"}),
+    Page("GET /console/password"),
+    Page("POST /console/password", sends={"currentPassword": "x", "newPassword": "y"}),
     Page("GET /console/sessions"),
     Page("POST /console/sessions/{session_id}/end", {"session_id": "session"}),
 )
+PERSON = {"organization_id": "organization", "person_id": "person"}
+PEOPLE = (
+    Page(f"GET {BELOW}/people", ORGANIZATION),
+    Page(f"POST {BELOW}/people", ORGANIZATION, {"signInName": "new", "displayName": "new", "organizationRole": "User"}),
+    Page(f"GET {BELOW}/people/{{person_id}}", PERSON),
+    Page(f"POST {BELOW}/people/{{person_id}}/roles", PERSON, {"organizationRole": "User"}),
+    Page(f"POST {BELOW}/people/{{person_id}}/invite", PERSON),
+    Page(f"POST {BELOW}/people/{{person_id}}/remove", PERSON),
+    Page(
+        f"POST {BELOW}/people/{{person_id}}/sessions/{{session_id}}/end",
+        {**PERSON, "session_id": "session of the person"},
+    ),
+)
+API_KEYS = (
+    Page(f"GET {BELOW}/api-keys", ORGANIZATION),
+    Page(f"POST {BELOW}/api-keys", ORGANIZATION, {"name": "new", "organizationRole": "User"}),
+    Page(f"POST {BELOW}/api-keys/{{key_id}}/delete", {**ORGANIZATION, "key_id": "key"}),
+)
 DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS)
+PAGES = (*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS)

@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
+from console import new_person
 from factories import Tenant, World, holder
 from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.protocol.registration import Isolation
@@ -26,8 +27,9 @@ from runpass.secret import Secret
 from runpass.server.access import session_store
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, actor_of, create_api_key
 from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.people import person_actor
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.access.sessions import start_session
+from runpass.server.access.sessions import start_session, start_session_of
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.deployments import lease_store, login_store, vault_logins
 from runpass.server.deployments import store as deployment_store
@@ -169,8 +171,11 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "User": _key(tenant, OrganizationRole.USER),
         **{f"project {role.value}": _key(tenant, OrganizationRole.USER, parent.id, role) for role in ProjectRole},
     }
+    person, session_of_person = _person(world, tenant)
     ids = {
         "organization": tenant.id,
+        "person": person,
+        "session of the person": session_of_person,
         "parent": parent.id,
         "project": project.id,
         "home": home.id,
@@ -204,7 +209,16 @@ def _session(world: World, key: NewApiKey) -> UUID:
     now = world.clock.now()
     with world.database.write() as tx:
         start_session(tx, actor_of(key.key), now)
-        return session_store.list_sessions(tx, key.key.id, now)[0].id
+        return session_store.list_sessions(tx, actor_of(key.key), now)[0].id
+
+
+def _person(world: World, tenant: Tenant) -> tuple[UUID, UUID]:
+    """Have somebody join and sign in; give the person's id and the session's."""
+    person = new_person(world, tenant.id, f"ann-{tenant.id}", OrganizationRole.USER)
+    now = world.clock.now()
+    with world.database.write() as tx:
+        start_session_of(tx, person, "", now)
+        return person.id, session_store.list_sessions(tx, person_actor(person), now)[0].id
 
 
 def _planned(tenant: Tenant, environment: Environment) -> Deployment:

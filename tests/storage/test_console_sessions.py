@@ -86,7 +86,7 @@ def test_a_wrong_key_gets_one_sentence_and_no_session(browser: Browser, key: New
         assert answer.status_code == 401
         assert "www-authenticate" not in answer.headers
         assert secret[:-1] not in answer.text
-        said.add("The API key id or its secret is wrong." in answer.text)
+        said.add("The name or the password is wrong, or the API key id or its secret." in answer.text)
     assert said == {True}
     assert rows(world) == []
 
@@ -99,7 +99,7 @@ def test_each_sign_in_has_a_new_bearer_and_ends_the_one_before(browser: Browser,
     form.cookies |= first
     form.post(
         "/console/sign-in",
-        {**fields, "api_key_id": key.key.api_key_id, "api_key_secret": key.secret.reveal()},
+        {**fields, "name": key.key.api_key_id, "secret": key.secret.reveal()},
     )
     assert form.session != first[SESSION]
     assert is_in(form)
@@ -234,9 +234,9 @@ def test_a_form_from_elsewhere_changes_nothing(browser: Browser, key: NewApiKey,
     """Signing in included: else somebody could have a person work in the attacker's session."""
     name, secret = key.key.api_key_id, key.secret.reveal()
     fields = browser.form("/console/sign-in")
-    answer = browser.post("/console/sign-in", {**fields, "api_key_id": name, "api_key_secret": secret}, headers)
+    answer = browser.post("/console/sign-in", {**fields, "name": name, "secret": secret}, headers)
     assert answer.status_code == 403
-    assert browser.post("/console/sign-in", {"api_key_id": name}, headers).status_code == 403
+    assert browser.post("/console/sign-in", {"name": name}, headers).status_code == 403
     assert rows(world) == []
     browser.sign_in(key)
     fields = browser.form()
@@ -264,7 +264,7 @@ def test_a_form_without_the_sessions_own_token_changes_nothing(browser: Browser,
     fresh = Browser(browser.client)
     fields = fresh.form("/console/sign-in")
     fresh.cookies[SIGN_IN] = "rpf_" + "A" * 43
-    sent = {**fields, "api_key_id": name, "api_key_secret": secret}
+    sent = {**fields, "name": name, "secret": secret}
     assert fresh.post("/console/sign-in", sent).status_code == 403
     fresh.cookies.clear()
     lost = fresh.post("/console/sign-in", sent)
@@ -317,5 +317,5 @@ def test_nobody_is_sent_anywhere_but_to_a_page_of_the_console(browser: Browser, 
     for wanted in ELSEWHERE:
         browser.cookies.clear()
         fields = {**browser.form("/console/sign-in"), "next": wanted}
-        answer = browser.post("/console/sign-in", {**fields, "api_key_id": name, "api_key_secret": secret})
+        answer = browser.post("/console/sign-in", {**fields, "name": name, "secret": secret})
         assert (answer.status_code, answer.headers["location"]) == (303, HOME), wanted

@@ -25,6 +25,7 @@ POLICY = (
 NONCE = re.compile(r"'nonce-([A-Za-z0-9_-]{22})'")
 NONCE_IN_TEXT = re.compile(r'nonce="[^"]+"')
 ROLES_FILE = HERE / "console_roles.txt"
+SET_UP = {"GET /console/set-up", "POST /console/set-up"}
 ROLES = ("Admin", "User", "project Admin", "project Deployer", "project Planner", "project Viewer")
 
 
@@ -70,7 +71,7 @@ def test_nobody_sees_a_page_but_the_public_ones(server: Server):
             assert answer.headers["location"].startswith("/console/sign-in"), route
             assert "set-cookie" not in answer.headers, "without the cookie it may be another site's request"
         elif answer.status_code != 200:
-            assert route in {"GET /console", "POST /console/sign-in"}, route
+            assert route in {"GET /console", "POST /console/sign-in", "POST /console/join"} | SET_UP, route
 
 
 def test_a_form_that_no_page_of_ours_sent_changes_nothing(server: Server):
@@ -212,7 +213,7 @@ def test_what_is_no_form_is_refused(server: Server):
     assert browser.post("/console/sign-out", fields).status_code == 303
 
 
-def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server):
+def test_wrong_keys_and_passwords_in_forms_count_with_wrong_keys_at_the_api(server: Server):
     settings = server.parts.settings.model_copy(update={"failed_login_limit": 3})
     admin = server.ours.callers["Admin"]
     client = TestClient(build_app(replace(server.parts, settings=settings)))
@@ -221,11 +222,13 @@ def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server)
     assert client.get("/api/organizations", headers=right).status_code == 200
     assert client.get("/api/organizations", headers=basic(replace(admin, secret=server.ours.join_token)))
     guesser = Browser(client)
-    statuses = [guesser.sign_in(("x", str(number))).status_code for number in range(4)]
+    statuses = [guesser.sign_in((name, "wrong")).status_code for name in ("rpk_x", "ann", "rpk_x", "ann")]
     assert statuses == [401, 401, 429, 429]
+    for path in ("/console/join", "/console/set-up", "/console/password"):
+        assert guesser.post(path, guesser.form("/console/join")).status_code == 429, path
     fields = guesser.form("/console/sign-in")
     sent = {"Sec-Fetch-Site": "same-origin", **right}
-    answer = guesser.post("/console/sign-in", {**fields, "api_key_id": "x", "api_key_secret": "y"}, sent)
+    answer = guesser.post("/console/sign-in", {**fields, "name": "x", "secret": "y"}, sent)
     assert answer.status_code == 429, "a right key in a header must not buy guesses in the form"
     guarded(answer)
     assert int(answer.headers["retry-after"]) >= 1

@@ -121,7 +121,10 @@ def test_a_wrong_key_is_told_so_and_may_try_again(console: Console):
     with visiting(console.browser, console.server.url) as (page, complaints):
         page.goto("/console/sign-in")
         sign_in(page, console.tenant, "rps_wrong")
-        assert page.get_by_role("alert").inner_text() == "The API key id or its secret is wrong."
+        assert (
+            page.get_by_role("alert").inner_text()
+            == "The name or the password is wrong, or the API key id or its secret."
+        )
         assert page.get_by_label("Its secret").input_value() == ""
         assert all("401" in item for item in complaints.take())
         sign_in(page, console.tenant)

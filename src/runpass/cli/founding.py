@@ -1,20 +1,22 @@
-"""`runpass init`: the first organization and its admin's API key, straight into the server's database."""
+"""`runpass init` and `runpass set-up-token`: the first organization, on the command line or in the web console."""
 
 import json
 from typing import Annotated
 
 import typer
 
+from runpass.cli.on_the_server import database_of, server_settings
 from runpass.cli.options import AsJson, OutputFile, SettingsFile
 from runpass.cli.output import print_json, print_pairs, say
 from runpass.cli.programs import DatabaseUrl, DataDir, without_password
 from runpass.cli.secret_files import check_writable, write_secret_file
-from runpass.errors import InvalidInput
+from runpass.errors import Conflict, InvalidInput
 
 
 def add_to(app: typer.Typer) -> None:
-    """Register the command."""
+    """Register the commands."""
     app.command("init")(init)
+    app.command("set-up-token")(set_up_token)
 
 
 def init(
@@ -54,3 +56,19 @@ def init(
         names = ("Organization id", "API key id", "API key secret")
         print_pairs(dict(zip(names, key.values(), strict=True)))
         say("The secret is shown once, now. Keep it where only you can read it.")
+
+
+def set_up_token(*, settings: SettingsFile = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
+    """Make a new set-up token, with which the first organization is made in the web console. The old one ends."""
+    from runpass.cli.set_up import hand_over, page_of
+    from runpass.clock import SYSTEM_CLOCK
+    from runpass.server.tenancy.setting_up import make_token
+
+    loaded = server_settings(settings, data_dir, database_url)
+    with database_of(loaded) as database:
+        token = make_token(database, SYSTEM_CLOCK, anew=True)
+    if token is None:
+        raise Conflict("there is an organization already", hint="its admins invite people in the web console")
+    file = hand_over(loaded, token)
+    if file is not None:
+        say(f"The set-up token is in {file}, good for an hour: {page_of(loaded)}")

@@ -62,9 +62,10 @@ def server(  # noqa: PLR0913 -- one parameter for each option
         workers=workers,
         log_level=log_level,
     )
+    from runpass.cli.set_up import tell_of_set_up
     from runpass.server.serving import serve
 
-    serve(loaded.settings)
+    serve(loaded.settings, tell_of_set_up)
 
 
 def runner(  # noqa: PLR0913 -- one parameter for each option

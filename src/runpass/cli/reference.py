@@ -133,9 +133,9 @@ def _permissions() -> str:
     )
 
     intro = (
-        "An API key has one role on the organization, and may have one on each project. A role on a project counts for"
-        " its sub-projects and environments. Of several roles the union counts. A session of the"
-        " [web console](console.md) has the roles that its API key has at that moment."
+        "An API key, or a person, has one role on the organization, and may have one on each project. A role on a"
+        " project counts for its sub-projects and environments. Of several roles the union counts. A session of the"
+        " [web console](console.md) has the roles that its person or API key has at that moment."
     )
     columns = [(f"organization {role.value}", ORGANIZATION_PERMISSIONS[role]) for role in OrganizationRole]
     columns += [(f"project {role.value}", PROJECT_PERMISSIONS[role]) for role in ProjectRole]

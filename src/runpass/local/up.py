@@ -272,6 +272,8 @@ def _tell(progress: Progress, options: UpOptions) -> None:
     progress.plain(f'export PATH="{Path(sys.executable).parent}:$PATH"')
     progress.plain(f"export RUNPASS_URL=http://127.0.0.1:{options.port} RUNPASS_API_KEY_FILE={options.keys}/admin.json")
     progress.plain("runpass project list")
+    progress.heading("To look at it in a browser: the web console")
+    progress.plain(f"http://127.0.0.1:{options.port}/console/  signs in with apiKeyId and apiKeySecret of that file")
     progress.heading("To store a secret in OpenBao, as its operator:")
     progress.plain(f"export BAO_ADDR={address}")
     progress.plain(f"bao login -method=userpass username={OPERATOR} password=- < {password}")

@@ -14,11 +14,13 @@ from runpass import __version__
 from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
+from runpass.server.access import api_key_pages, people_pages, person_pages
 from runpass.server.access import audit_api as audit_events
 from runpass.server.access import pages as access_pages
 from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.access.sessions import forget_sessions
+from runpass.server.access.sign_ins import SignIns
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
@@ -66,6 +68,7 @@ from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import projects_api as projects
+from runpass.server.tenancy import set_up_pages
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
@@ -105,7 +108,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, deployment_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
@@ -203,6 +206,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
         api.state.settings = parts.settings
         api.state.rings = parts.rings
         api.state.logins = Logins()
+        api.state.sign_ins = SignIns(parts.database, parts.clock)
         api.state.refusals = Refusals(parts.database, parts.clock)
     return api
 
@@ -214,7 +218,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    for name in ("database", "cipher", "clock", "settings", "logins", "refusals"):
+    for name in ("database", "cipher", "clock", "settings", "logins", "sign_ins", "refusals"):
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
     return console

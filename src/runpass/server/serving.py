@@ -16,7 +16,7 @@ from granian.log import LogLevels
 
 from runpass.observability.logging import configure
 from runpass.server.app import build_app
-from runpass.server.opening import open_parts
+from runpass.server.opening import Parts, open_parts
 from runpass.server.settings import ServerSettings
 
 _PARENT_DEATH_SIGNAL: Final = 1  # <linux/prctl.h>
@@ -26,14 +26,19 @@ _OBJECTS_BETWEEN_COLLECTIONS: Final = 10_000
 """Python's own 700 are fewer than a few requests at once are made of: a tenth of a worker's CPU went into looking."""
 
 
-def serve(settings: ServerSettings) -> None:
+def serve(settings: ServerSettings, once_opened: Callable[[Parts], None]) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Everything is opened once before any worker starts, so that what cannot work stops the start with a sentence.
+    Everything is opened once before any worker starts, so that what cannot work stops the start with a sentence;
+    `once_opened` is told of it once, however many workers there will be.
     """
     os.umask(0o077)
     configure(settings.log_level)
-    open_parts(settings).close()
+    parts = open_parts(settings)
+    try:
+        once_opened(parts)
+    finally:
+        parts.close()
     server = Granian(
         "runpass.server.app",
         address=settings.listen_host,

@@ -29,6 +29,7 @@ EXPECTED = {
     Permission.VIEW_AUDIT: "A- ----",
     Permission.VIEW_TOKEN_ACCESSORS: "A- ----",
     Permission.MANAGE_API_KEYS: "A- ----",
+    Permission.MANAGE_PEOPLE: "A- ----",
     Permission.MANAGE_RUNNERS: "A- ----",
     Permission.MANAGE_RELYING_PARTIES: "A- ----",
     Permission.VIEW_TEMPLATES: "Au ----",

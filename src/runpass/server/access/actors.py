@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
 
 from runpass.errors import Forbidden, NotFound
-from runpass.ids import ApiKeyId, OrganizationId, ProjectId
+from runpass.ids import OrganizationId, ProjectId
 from runpass.server.access.permissions import (
     ORGANIZATION_PERMISSIONS,
     PROJECT_PERMISSIONS,
@@ -13,8 +15,12 @@ from runpass.server.access.permissions import (
     ProjectRole,
 )
 
-API_KEY = "api-key:"
-"""How the names of API keys begin in the audit trail."""
+
+class ActorKind(StrEnum):
+    """What proved itself; with a colon behind it, how its names begin in the audit trail."""
+
+    API_KEY = "api-key"
+    PERSON = "user"
 
 
 class Denied(Forbidden):
@@ -35,18 +41,20 @@ class ScopePath:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """An API key that proved itself."""
+    """An API key or a person that proved itself. A person does so in the console alone, an API key at every door."""
 
-    key_id: ApiKeyId
+    id: UUID
+    """The API key's or the person's own."""
     name: str
     organization_id: OrganizationId
     organization_role: OrganizationRole
     project_roles: Mapping[ProjectId, ProjectRole] = field(default_factory=dict)
+    kind: ActorKind = ActorKind.API_KEY
 
     @property
     def audit_name(self) -> str:
         """Give the name the audit trail knows this actor by."""
-        return f"{API_KEY}{self.key_id}"
+        return f"{self.kind}:{self.id}"
 
     def may(self, permission: Permission, scope: ScopePath) -> bool:
         """Whether this actor has the permission at this place."""

@@ -1,6 +1,5 @@
 """JSON routes of the API keys."""
 
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,12 +10,11 @@ from pydantic import BeforeValidator, Field, field_validator
 from runpass.errors import Conflict
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId
 from runpass.server.access import store
-from runpass.server.access.api_keys import KeyRequest, create_api_key, delete_api_key
+from runpass.server.access.api_keys import KeyRequest, create_api_key, end_api_key
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import OrganizationRole, Permission, ProjectRole
 from runpass.server.access.store import ApiKey
 from runpass.server.access.users import User, user, users
-from runpass.server.audit import AuditEvent, record
 from runpass.server.http.dependencies import Db, Now
 from runpass.server.http.wire import ApiModel, Moment, Name
 
@@ -143,12 +141,7 @@ def delete(key_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
     """Delete an API key; it stops working at once. The last Admin key of an organization stays."""
     caller.require_organization(caller.organization_id, Permission.MANAGE_API_KEYS)
     with db.write() as tx:
-        delete_api_key(tx, caller.organization_id, ApiKeyId(key_id))
-        record(tx, _deleted(clock.now(), caller.audit_name, key_id, caller.organization_id))
-
-
-def _deleted(at: datetime, by: str, key_id: UUID, organization_id: OrganizationId) -> AuditEvent:
-    return AuditEvent(at, by, "api_key.deleted", "api_key", str(key_id), organization_id)
+        end_api_key(tx, caller, ApiKeyId(key_id), clock.now())
 
 
 def _answer(key: ApiKey, made_by: User) -> ApiKeyAnswer:

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 import structlog
 
 from runpass.clock import Clock
-from runpass.errors import Conflict, FieldError, InvalidInput, NotFound, Unauthenticated, Unavailable
+from runpass.errors import Conflict, NotFound, Unauthenticated, Unavailable
 from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
-from runpass.protocol.wire import MOST_ERRORS
 from runpass.secret import Secret
 from runpass.server.access import store
 from runpass.server.access.actors import Actor
 from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.granting import check_projects, told
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.store import ApiKey
 from runpass.server.audit import AuditEvent, record
@@ -60,7 +60,7 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
     Raises `InvalidInput` for roles on projects that are not there, `Conflict` when the organization has too many keys.
     """
     store.lock_keys(tx, wanted.organization_id)
-    _check_projects(tx, wanted)
+    check_projects(tx, wanted.organization_id, wanted.project_roles)
     if store.count_api_keys(tx, wanted.organization_id) >= MOST_KEYS:
         message = f"an organization has at most {MOST_KEYS} API keys"
         raise Conflict(message, hint="delete keys that nobody uses any more")
@@ -86,19 +86,10 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
             "api_key",
             str(key.id),
             key.organization_id,
-            {"name": key.name, "organizationRole": key.organization_role.value, **_told(key.project_roles)},
+            {"name": key.name, "organizationRole": key.organization_role.value, **told(key.project_roles)},
         ),
     )
     return NewApiKey(key, secret)
-
-
-def _told(roles: Mapping[ProjectId, ProjectRole]) -> dict[str, str]:
-    """Give what the audit trail tells of roles on projects: for each role the projects, by id."""
-    return {
-        f"projects{role.value}": " ".join(sorted(str(project) for project, held in roles.items() if held is role))
-        for role in ProjectRole
-        if role in roles.values()
-    }
 
 
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> None:
@@ -117,18 +108,11 @@ def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: Api
     store.delete_api_key(tx, organization_id, key_id)
 
 
-def _check_projects(tx: Transaction, wanted: KeyRequest) -> None:
-    """SECURITY: a role on somebody else's project, or on one that is to come, would be a door left open."""
-    if not wanted.project_roles:
-        return
-    there = store.existing_projects(tx, wanted.organization_id, wanted.project_roles.keys())
-    wrong = tuple(
-        FieldError(f"permissions.projectsPermissions.{place}.projectId", "there is no such project")
-        for place, project in enumerate(wanted.project_roles)
-        if project not in there
-    )
-    if wrong:
-        raise InvalidInput("; ".join(f"{item.field}: {item.message}" for item in wrong[:MOST_ERRORS]), wrong)
+def end_api_key(tx: Transaction, caller: Actor, key_id: ApiKeyId, now: datetime) -> None:
+    """Delete a key of the caller's organization for the caller, who may manage keys. Raises as `delete_api_key`."""
+    organization = caller.organization_id
+    delete_api_key(tx, organization, key_id)
+    record(tx, AuditEvent(now, caller.audit_name, "api_key.deleted", "api_key", str(key_id), organization))
 
 
 def authenticate(database: Database, authorization: str, clock: Clock) -> Actor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 from uuid import UUID
@@ -17,22 +18,20 @@ from runpass.secret import Secret
 from runpass.server.access import session_store
 from runpass.server.access.actors import Actor
 from runpass.server.access.api_keys import WrongSecret, prove
-from runpass.server.access.bearers import new_bearer
+from runpass.server.access.entrances import NO_COOKIE, as_person, enter, entrance, posted_by_nobody
+from runpass.server.access.people import KEY_PREFIX
+from runpass.server.access.people_store import Person
 from runpass.server.access.refusals import Refusals
 from runpass.server.access.sessions import IDLE, LIFETIME, end_session, start_session
+from runpass.server.access.sign_ins import SignIns, WrongPassword
 from runpass.server.access.visits import Visit, visit
 from runpass.server.http.limiting import source
-from runpass.server.web.cookies import SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
 from runpass.server.web.errors import on_error, to_sign_in
-from runpass.server.web.forms import form_token, posted, require_same_origin
+from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 from runpass.server.web.places import HOME, SESSIONS, next_place
 
-_NO_COOKIE: Final = (
-    "The browser did not keep the cookie of this form. Use HTTPS, or over plain HTTP on this machine a browser that"
-    " keeps secure cookies there, such as Chromium or Firefox."
-)
-_WRONG: Final = "The API key id or its secret is wrong."
+_WRONG: Final = "The name or the password is wrong, or the API key id or its secret."
 
 
 def sign_in_page(request: Request) -> Response:
@@ -45,24 +44,25 @@ def sign_in_page(request: Request) -> Response:
 
 
 async def sign_in(request: Request) -> Response:
-    """Begin a session, always with a new bearer; a session that the browser had before is over."""
-    token = cookie(request, SIGN_IN)
-    if token is None:
-        require_same_origin(request)
-        return _form(request, HOME, _NO_COOKIE, HTTPStatus.BAD_REQUEST)
-    fields = await posted(request, token)
+    """Begin a session of a person or of an API key: one form for both, which the name tells apart."""
+    fields = await posted_by_nobody(request)
+    if fields is None:
+        return _form(request, HOME, NO_COOKIE, HTTPStatus.BAD_REQUEST)
     wanted = next_place(fields.get("next", ""))
+    refusals: Refusals = request.app.state.refusals
     try:
-        actor = await _proved(request, fields)
+        if fields.get("name", "").strip().startswith(KEY_PREFIX):
+            actor = await _proved_key(request, fields)
+            now = request.app.state.clock.now()
+            return await enter(request, partial(start_session, actor=actor, now=now), wanted)
+        return await enter(request, as_person(request, await _proved_person(request, fields)), wanted)
     except WrongSecret as error:
         if error.key is not None:
-            refusals: Refusals = request.app.state.refusals
             refusals.wrong_secret(error.key)
-        return _form(request, wanted, _WRONG, HTTPStatus.UNAUTHORIZED)
-    answer = redirection(wanted)
-    set_cookie(answer, SESSION, await run_in_threadpool(_start, request, actor))
-    drop_cookie(answer, SIGN_IN)
-    return answer
+    except WrongPassword as error:
+        if error.person is not None:
+            refusals.wrong_password(error.person)
+    return _form(request, wanted, _WRONG, HTTPStatus.UNAUTHORIZED)
 
 
 async def sign_out(request: Request) -> Response:
@@ -74,10 +74,10 @@ async def sign_out(request: Request) -> Response:
 
 
 def sessions_page(request: Request) -> Response:
-    """List the sessions of the visitor's API key."""
+    """List the visitor's own sessions: those of the same person, or of the same API key."""
     who = visit(request)
     with request.app.state.database.read() as tx:
-        found = session_store.list_sessions(tx, who.actor.key_id, request.app.state.clock.now())
+        found = session_store.list_sessions(tx, who.actor, request.app.state.clock.now())
     values = {
         "sessions": found,
         "own_id": who.session.id,
@@ -89,7 +89,7 @@ def sessions_page(request: Request) -> Response:
 
 
 async def end_one_session(request: Request) -> Response:
-    """End a session of the visitor's API key."""
+    """End a session of the visitor's own."""
     who = await run_in_threadpool(visit, request)
     await posted(request, who.bearer)
     session_id = SessionId(uuid_in(request, "session_id"))
@@ -124,21 +124,21 @@ ROUTES: Final = (
 )
 
 
-async def _proved(request: Request, fields: Mapping[str, str]) -> Actor:
+async def _proved_key(request: Request, fields: Mapping[str, str]) -> Actor:
     state = request.app.state
-    api_key_id, secret = fields.get("api_key_id", "").strip(), Secret(fields.get("api_key_secret", "").strip())
+    api_key_id, secret = fields.get("name", "").strip(), Secret(fields.get("secret", "").strip())
     if not api_key_id.isprintable():
         raise WrongSecret(None)
     async with state.logins.turn(source(request.scope), f"form {api_key_id}:{secret.reveal()}"):
         return await run_in_threadpool(prove, state.database, api_key_id, secret, state.clock)
 
 
-def _start(request: Request, actor: Actor) -> Secret:
-    with suppress(Unauthenticated, NotFound):
-        before = visit(request)
-        _end(request, before, before.session.id)
-    with request.app.state.database.write() as tx:
-        return start_session(tx, actor, request.app.state.clock.now())
+async def _proved_person(request: Request, fields: Mapping[str, str]) -> Person:
+    sign_ins: SignIns = request.app.state.sign_ins
+    name, password = fields.get("name", ""), Secret(fields.get("secret", ""))
+    if not name.strip().isprintable():  # PostgreSQL could not even look for it
+        raise WrongPassword(None)
+    return await sign_ins.prove(name, password, source(request.scope))
 
 
 def _end(request: Request, who: Visit, session_id: SessionId) -> None:
@@ -147,9 +147,4 @@ def _end(request: Request, who: Visit, session_id: SessionId) -> None:
 
 
 def _form(request: Request, wanted: str, problem: str = "", status: int = HTTPStatus.OK) -> Response:
-    """Give the form. The cookie beside it stays the same in a browser that has several of these pages open."""
-    token = cookie(request, SIGN_IN) or new_bearer("rpf")
-    values = {"form_token": form_token(token), "next": wanted, "problem": problem}
-    answer: Response = request.app.state.pages.page(request, "access/sign_in.html", values, status)
-    set_cookie(answer, SIGN_IN, token)
-    return answer
+    return entrance(request, "access/sign_in.html", {"next": wanted}, problem, status)

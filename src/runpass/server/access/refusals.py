@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runpass.clock import Clock
-from runpass.server.access.actors import Actor, Denied
+from runpass.server.access.actors import Actor, ActorKind, Denied
+from runpass.server.access.people_store import Person
 from runpass.server.access.store import ApiKey
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Database
@@ -58,9 +59,9 @@ class Refusals:
         if isinstance(error, Denied):
             detail["permission"] = error.permission.value
         organization = actor.organization_id
-        subject = str(actor.key_id)
+        subject_kind = "api_key" if actor.kind is ActorKind.API_KEY else "person"
         at, by = self._clock.now(), actor.audit_name
-        event = AuditEvent(at, by, "access.denied", "api_key", subject, organization, detail)
+        event = AuditEvent(at, by, "access.denied", subject_kind, str(actor.id), organization, detail)
         self.note_seldom(event, " ".join((by, *detail.values())))
 
     def wrong_secret(self, key: ApiKey) -> None:
@@ -68,8 +69,17 @@ class Refusals:
 
         SECURITY: nobody waits for it. An answer that took longer would tell that there is such a key.
         """
-        event = AuditEvent(self._clock.now(), "unknown", "api_key.refused", "api_key", str(key.id), key.organization_id)
-        task = asyncio.create_task(run_in_threadpool(self.note_seldom, event, f"api_key:{key.id}"))
+        at = self._clock.now()
+        self._note_later(AuditEvent(at, "unknown", "api_key.refused", "api_key", str(key.id), key.organization_id))
+
+    def wrong_password(self, person: Person) -> None:
+        """Record, a little later, that somebody named this person without knowing the password; nobody waits either."""
+        at, organization = self._clock.now(), person.organization_id
+        self._note_later(AuditEvent(at, "unknown", "person.refused", "person", str(person.id), organization))
+
+    def _note_later(self, event: AuditEvent) -> None:
+        what = f"{event.subject_kind}:{event.subject_id}"
+        task = asyncio.create_task(run_in_threadpool(self.note_seldom, event, what))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
 

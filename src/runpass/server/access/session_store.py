@@ -4,21 +4,25 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, select, update
 
-from runpass.ids import ApiKeyId, OrganizationId, SessionId
-from runpass.server.access.store import ApiKey, api_key
+from runpass.ids import ApiKeyId, OrganizationId, PersonId, SessionId
+from runpass.server.access import people_store, store
+from runpass.server.access.actors import Actor, ActorKind
+from runpass.server.access.people_store import Person
+from runpass.server.access.store import ApiKey
 from runpass.server.db.engine import Transaction
-from runpass.server.db.schema.access import api_keys, console_sessions
+from runpass.server.db.schema.access import console_sessions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A browser that is signed in as an API key."""
+    """A browser that is signed in as an API key or as a person: exactly one of the two."""
 
     id: SessionId
     organization_id: OrganizationId
-    api_key_id: ApiKeyId
+    api_key_id: ApiKeyId | None
+    person_id: PersonId | None
     address: str
     created_at: datetime
     last_seen_at: datetime
@@ -34,6 +38,7 @@ def insert_session(tx: Transaction, session: Session, token_sha256: bytes) -> No
             id=session.id,
             organization_id=session.organization_id,
             api_key_id=session.api_key_id,
+            person_id=session.person_id,
             token_sha256=token_sha256,
             address=session.address,
             created_at=session.created_at,
@@ -44,19 +49,24 @@ def insert_session(tx: Transaction, session: Session, token_sha256: bytes) -> No
     )
 
 
-def find_session(tx: Transaction, token_sha256: bytes, now: datetime) -> tuple[Session, ApiKey] | None:
-    """Give the session of a bearer that has not ended, with its API key as that is now."""
+def find_session(tx: Transaction, token_sha256: bytes, now: datetime) -> tuple[Session, ApiKey | Person] | None:
+    """Give the session of a bearer that has not ended, with the API key or the person as they are now."""
     mine = (console_sessions.c.token_sha256 == token_sha256) & (console_sessions.c.ends_at > now)
     row = tx.execute(select(console_sessions).where(mine)).one_or_none()
     if row is None:
         return None
-    key = tx.execute(select(api_keys).where(api_keys.c.id == row.api_key_id)).one_or_none()
-    return None if key is None else (_session(row), api_key(key))
+    session = _session(row)
+    owner: ApiKey | Person | None = None
+    if session.api_key_id is not None:
+        owner = store.get_api_key(tx, session.organization_id, session.api_key_id)
+    elif session.person_id is not None:
+        owner = people_store.get_person(tx, session.organization_id, session.person_id)
+    return None if owner is None else (session, owner)
 
 
-def list_sessions(tx: Transaction, api_key_id: ApiKeyId, now: datetime) -> list[Session]:
-    """Give the sessions of a key that have not ended, the newest first."""
-    mine = (console_sessions.c.api_key_id == api_key_id) & (console_sessions.c.ends_at > now)
+def list_sessions(tx: Transaction, actor: Actor, now: datetime) -> list[Session]:
+    """Give the sessions of an API key or a person that have not ended, the newest first."""
+    mine = _of(actor) & (console_sessions.c.ends_at > now)
     query = select(console_sessions).where(mine).order_by(console_sessions.c.id.desc())
     return [_session(row) for row in tx.execute(query)]
 
@@ -67,9 +77,9 @@ def touch_session(tx: Transaction, session_id: SessionId, now: datetime, ends_at
     tx.execute(update(console_sessions).where(console_sessions.c.id == session_id).values(**values))
 
 
-def delete_session(tx: Transaction, api_key_id: ApiKeyId, session_id: SessionId) -> bool:
-    """Delete a session of this key; whether there was one."""
-    mine = (console_sessions.c.id == session_id) & (console_sessions.c.api_key_id == api_key_id)
+def delete_session(tx: Transaction, actor: Actor, session_id: SessionId) -> bool:
+    """Delete a session of this API key or person; whether there was one."""
+    mine = (console_sessions.c.id == session_id) & _of(actor)
     return tx.execute(delete(console_sessions).where(mine)).rowcount == 1
 
 
@@ -78,11 +88,18 @@ def delete_ended(tx: Transaction, now: datetime) -> None:
     tx.execute(delete(console_sessions).where(console_sessions.c.ends_at <= now))
 
 
+def _of(actor: Actor) -> ColumnElement[bool]:
+    """Give the condition that a session belongs to this API key or person."""
+    owner = console_sessions.c.api_key_id if actor.kind is ActorKind.API_KEY else console_sessions.c.person_id
+    return owner == actor.id
+
+
 def _session(row: Row[Any]) -> Session:
     return Session(
         id=SessionId(row.id),
         organization_id=row.organization_id,
-        api_key_id=ApiKeyId(row.api_key_id),
+        api_key_id=row.api_key_id,
+        person_id=row.person_id,
         address=row.address,
         created_at=row.created_at,
         last_seen_at=row.last_seen_at,

@@ -1,6 +1,6 @@
-"""Sessions of the console: a browser that is signed in as an API key, for a while.
+"""Sessions of the console: a browser that is signed in as an API key or a person, for a while.
 
-A session has no rights of its own. What it may do is looked up with every page: it is what its API key may do now.
+A session has no rights of its own. What it may do is looked up with every page: what its API key or person may do now.
 """
 
 import asyncio
@@ -12,12 +12,14 @@ from starlette.concurrency import run_in_threadpool
 
 from runpass.clock import Clock
 from runpass.errors import Conflict, NotFound, RunpassError, Unauthenticated, Unavailable
-from runpass.ids import SessionId, new_id
+from runpass.ids import ApiKeyId, PersonId, SessionId, new_id
 from runpass.secret import Secret
-from runpass.server.access import session_store, store
-from runpass.server.access.actors import Actor
+from runpass.server.access import people_store, session_store, store
+from runpass.server.access.actors import Actor, ActorKind
 from runpass.server.access.api_keys import actor_of
 from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.people import person_actor
+from runpass.server.access.people_store import Person
 from runpass.server.access.session_store import Session
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Database, Transaction
@@ -27,7 +29,7 @@ _log = structlog.get_logger(__name__)
 LIFETIME: Final = timedelta(hours=12)
 IDLE: Final = timedelta(minutes=60)
 MOST_SESSIONS: Final = 20
-"""Of one API key. One more ends the oldest."""
+"""Of one API key or person. One more ends the oldest."""
 FORGET_EVERY_SECONDS: Final = 60.0
 _TOUCH_EVERY: Final = timedelta(minutes=1)
 
@@ -38,15 +40,33 @@ def start_session(tx: Transaction, actor: Actor, now: datetime) -> Secret:
     Raises `NotFound` when the key was deleted meanwhile.
     """
     store.lock_keys(tx, actor.organization_id)
-    if store.get_api_key(tx, actor.organization_id, actor.key_id) is None:
+    if store.get_api_key(tx, actor.organization_id, ApiKeyId(actor.id)) is None:
         raise NotFound("the API key is gone")
-    for old in session_store.list_sessions(tx, actor.key_id, now)[MOST_SESSIONS - 1 :]:
+    return _start(tx, actor, now)
+
+
+def start_session_of(tx: Transaction, person: Person, source: str, now: datetime) -> Secret:
+    """Begin a session of a person whose password was just found to be right; give its bearer, new each time.
+
+    Raises `Unauthenticated` when the password, or the person, is another one since.
+    """
+    store.lock_keys(tx, person.organization_id)
+    current = people_store.get_person(tx, person.organization_id, person.id)
+    if current is None or current.password_hash != person.password_hash:
+        raise Unauthenticated("the password was changed meanwhile")
+    people_store.note_sign_in(tx, person.id, now, source)
+    return _start(tx, person_actor(current), now)
+
+
+def _start(tx: Transaction, actor: Actor, now: datetime) -> Secret:
+    for old in session_store.list_sessions(tx, actor, now)[MOST_SESSIONS - 1 :]:
         end_session(tx, actor, old.id, now)
     bearer = new_bearer("rpc")
     session = Session(
         id=SessionId(new_id()),
         organization_id=actor.organization_id,
-        api_key_id=actor.key_id,
+        api_key_id=ApiKeyId(actor.id) if actor.kind is ActorKind.API_KEY else None,
+        person_id=PersonId(actor.id) if actor.kind is ActorKind.PERSON else None,
         address=origin().address,
         created_at=now,
         last_seen_at=now,
@@ -65,17 +85,28 @@ def find_session(database: Database, bearer: Secret, clock: Clock) -> tuple[Sess
         found = session_store.find_session(tx, digest(bearer), now)
     if found is None:
         raise Unauthenticated("this session is over")
-    session, key = found
+    session, owner = found
     if now - session.last_seen_at >= _TOUCH_EVERY:
         _touch(database, session, now)
-    return session, actor_of(key)
+    return session, person_actor(owner) if isinstance(owner, Person) else actor_of(owner)
 
 
 def end_session(tx: Transaction, actor: Actor, session_id: SessionId, now: datetime) -> None:
-    """End a session of the actor's own key. Raises `NotFound` for any other one."""
-    if not session_store.delete_session(tx, actor.key_id, session_id):
+    """End a session of the actor's own. Raises `NotFound` for any other one."""
+    end_session_of(tx, actor, session_id, by=actor.audit_name, now=now)
+
+
+def end_session_of(tx: Transaction, owner: Actor, session_id: SessionId, *, by: str, now: datetime) -> None:
+    """End a session of this owner. Raises `NotFound` for any other one."""
+    if not session_store.delete_session(tx, owner, session_id):
         raise NotFound("there is no such session")
-    record(tx, _event(actor, "session.ended", session_id, now))
+    record(tx, AuditEvent(now, by, "session.ended", "session", str(session_id), owner.organization_id))
+
+
+def end_sessions_of(tx: Transaction, owner: Actor, *, by: str, now: datetime) -> None:
+    """End every session of this owner."""
+    for session in session_store.list_sessions(tx, owner, now):
+        end_session_of(tx, owner, session.id, by=by, now=now)
 
 
 async def forget_sessions(database: Database, clock: Clock) -> None:

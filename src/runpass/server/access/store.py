@@ -97,6 +97,17 @@ def existing_projects(
     return {ProjectId(item) for item in tx.execute(query).scalars()}
 
 
+def project_names(tx: Transaction, organization_id: OrganizationId) -> Mapping[ProjectId, str]:
+    """Give an organization's projects, each after the one above it, by their names from the root down."""
+    mine = (projects.c.organization_id == organization_id) & projects.c.deleted_at.is_(None)
+    query = select(projects.c.id, projects.c.parent_project_id, projects.c.name).where(mine)
+    found: dict[ProjectId, str] = {}
+    for row in tx.execute(query.order_by(projects.c.hierarchy)):
+        above = found.get(row.parent_project_id, "")
+        found[ProjectId(row.id)] = f"{above} / {row.name}" if above else row.name
+    return found
+
+
 def oidc_sub(tx: Transaction, organization_id: OrganizationId) -> str | None:
     """Give the `sub` of every token of an organization; None where its template makes several of them."""
     query = select(organizations.c.oidc_sub, organizations.c.policies).where(organizations.c.id == organization_id)

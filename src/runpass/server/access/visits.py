@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from runpass.errors import Unauthenticated
 from runpass.secret import Secret
-from runpass.server.access.actors import Actor
+from runpass.server.access.actors import Actor, ActorKind
 from runpass.server.access.permissions import Permission
 from runpass.server.access.session_store import Session
 from runpass.server.access.sessions import find_session
@@ -35,5 +35,8 @@ def visit(request: Request) -> Visit:
     session, actor = find_session(request.app.state.database, bearer, request.app.state.clock)
     request.state.actor = actor
     permissions = frozenset(permission.value for permission in Permission if actor.may_somewhere(permission))
-    request.state.visitor = Visitor(actor.name, form_token(bearer), str(actor.organization_id), permissions)
+    is_person = actor.kind is ActorKind.PERSON
+    request.state.visitor = Visitor(
+        actor.name, form_token(bearer), str(actor.organization_id), permissions, is_person=is_person
+    )
     return Visit(actor, session, bearer)

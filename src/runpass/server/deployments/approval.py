@@ -84,7 +84,7 @@ def approve(tx: Transaction, cipher: Cipher, deployment: Deployment, reviewer: A
     """
     after(deployment.status, Event.APPROVE)
     inputs = _at_planned_commit(tx, deployment, inputs_of(tx, cipher, deployment))
-    run = inputs.run.model_copy(update={"reviewer_name": reviewer.name, "reviewer_id": reviewer.key_id})
+    run = inputs.run.model_copy(update={"reviewer_name": reviewer.name, "reviewer_id": reviewer.id})
     place = inputs_place(deployment.id, deployment.organization_id)
     values = {
         "phase": approved_phase(deployment.type).value,

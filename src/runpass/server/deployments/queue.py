@@ -186,7 +186,7 @@ def _facts(
         repository=code.repository or None,
         revision=code.revision or None,
         deployer_name=actor.name,
-        deployer_id=actor.key_id,
+        deployer_id=actor.id,
     )
 
 

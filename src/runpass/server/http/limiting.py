@@ -30,6 +30,10 @@ ALL_PATHS: Final = 10
 LOGIN_SECONDS: Final = 60.0
 SIGN_IN: Final = "/console/sign-in"
 """Where people prove who they are: by a form, not by a header."""
+JOIN: Final = "/console/join"
+SET_UP: Final = "/console/set-up"
+PASSWORD: Final = "/console/password"  # noqa: S105 -- a path
+_PROVING_FORMS: Final = frozenset({SIGN_IN, JOIN, SET_UP, PASSWORD})
 INTROSPECTION_PATH: Final = "/introspect"
 _LIMITED_POSTS: Final = frozenset({"/runner/v1/register", INTROSPECTION_PATH})
 _KNOWN: Final = 4_096
@@ -154,7 +158,7 @@ def is_console(path: str) -> bool:
 
 def _proves(scope: Scope) -> bool:
     """Whether a request brings credentials that could be guessed; a session's cookie could not."""
-    return not is_console(scope["path"]) or (scope["method"] == "POST" and scope["path"] == SIGN_IN)
+    return not is_console(scope["path"]) or (scope["method"] == "POST" and scope["path"] in _PROVING_FORMS)
 
 
 def source(scope: Scope) -> str:

@@ -1,6 +1,7 @@
-"""Founding an organization: the organization and the first admin's API key, in one transaction."""
+"""Founding an organization: the organization and its first admin, in one transaction."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from runpass.clock import Clock
 from runpass.errors import Conflict
@@ -8,7 +9,7 @@ from runpass.ids import OrganizationId, new_id
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key
 from runpass.server.access.permissions import OrganizationRole
 from runpass.server.audit import AuditEvent, record
-from runpass.server.db.engine import Database
+from runpass.server.db.engine import Database, Transaction
 from runpass.server.tenancy import store
 from runpass.server.tenancy.model import Organization
 
@@ -26,7 +27,18 @@ def found_organization(database: Database, name: str, clock: Clock, *, by: str =
 
     Raises `Conflict` when the name is taken: founding happens once.
     """
-    now = clock.now()
+    with database.write() as tx:
+        if store.find_organization(tx, name) is not None:
+            raise Conflict(
+                "an organization of this name is there already", hint="its API key was shown when it was made"
+            )
+        organization = add_organization(tx, name, by=by, now=clock.now())
+        wanted = KeyRequest(organization.id, "admin", OrganizationRole.ADMIN, {})
+        return Founded(organization, create_api_key(tx, wanted, by=by, clock=clock))
+
+
+def add_organization(tx: Transaction, name: str, *, by: str, now: datetime) -> Organization:
+    """Store an organization, which is nobody's yet, and the audit record."""
     organization_id = OrganizationId(new_id())
     organization = Organization(
         id=organization_id,
@@ -40,12 +52,6 @@ def found_organization(database: Database, name: str, clock: Clock, *, by: str =
         created_at=now,
         updated_at=now,
     )
-    with database.write() as tx:
-        if store.find_organization(tx, name) is not None:
-            raise Conflict(
-                "an organization of this name is there already", hint="its API key was shown when it was made"
-            )
-        store.insert_organization(tx, organization)
-        record(tx, AuditEvent(now, by, "organization.created", "organization", str(organization_id), organization_id))
-        wanted = KeyRequest(organization_id, "admin", OrganizationRole.ADMIN, {})
-        return Founded(organization, create_api_key(tx, wanted, by=by, clock=clock))
+    store.insert_organization(tx, organization)
+    record(tx, AuditEvent(now, by, "organization.created", "organization", str(organization_id), organization_id))
+    return organization

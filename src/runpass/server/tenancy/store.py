@@ -61,6 +61,12 @@ def with_issuer_wanted(tx: Transaction, ids: Collection[UUID]) -> set[UUID]:
     return {item.id for item in found if item.identity_issuer is not IdentityIssuer.SHARED}
 
 
+def has_organizations(tx: Transaction) -> bool:
+    """Whether there is any organization."""
+    first = select(organizations.c.id).where(organizations.c.id > UUID(int=0)).order_by(organizations.c.id).limit(1)
+    return tx.execute(first).one_or_none() is not None
+
+
 def find_organization(tx: Transaction, name: str) -> Organization | None:
     """Give an organization by its name."""
     row = tx.execute(select(organizations).where(organizations.c.name == name)).one_or_none()

@@ -41,6 +41,8 @@ class Visitor:
     organization_id: str
     permissions: frozenset[str]
     """What the visitor may do anywhere in the organization: what the navigation offers goes by it, nothing else."""
+    is_person: bool = False
+    """Not an API key."""
 
 
 class Pages:

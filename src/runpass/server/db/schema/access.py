@@ -1,6 +1,6 @@
-"""API keys, and sessions of the console."""
+"""API keys, people, and sessions of the console."""
 
-from sqlalchemy import Column, ForeignKey, Index, LargeBinary, String, Table, Uuid
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, Table, Uuid
 
 from runpass.server.db.schema.columns import json_column, metadata, moment, own_id, reference
 
@@ -20,20 +20,46 @@ api_keys = Table(
     Index("ix_api_keys_organization_id_id", "organization_id", "id"),
 )
 
+people = Table(
+    "people",
+    metadata,
+    own_id(),
+    reference("organization_id", "organizations.id"),
+    Column("sign_in_name", String(255), nullable=False),
+    # What is compared: NFC and case-folded, which makes a text up to three times as long.
+    Column("sign_in_key", String(765), nullable=False, unique=True),
+    Column("display_name", String(255), nullable=False),
+    Column("organization_role", String(64), nullable=False),
+    json_column("project_roles"),
+    Column("password_hash", String(255), nullable=True),
+    Column("invitation_sha256", LargeBinary(32), nullable=True),
+    moment("invitation_ends_at", nullable=True),
+    Column("created_by", String(255), nullable=False),
+    moment("created_at"),
+    moment("last_sign_in_at", nullable=True),
+    Column("last_sign_in_source", String(64), nullable=False),
+    CheckConstraint("(invitation_sha256 IS NULL) = (invitation_ends_at IS NULL)", name="invitation_ends"),
+    Index("ix_people_organization_id_id", "organization_id", "id"),
+)
+"""Whoever is invited, for the first time or anew, has no password until the invitation is used."""
+
 console_sessions = Table(
     "console_sessions",
     metadata,
     own_id(),
     reference("organization_id", "organizations.id"),
-    # SECURITY: the database itself ends the sessions of a key with the key, whoever deletes it.
-    Column("api_key_id", Uuid(), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=False),
+    # SECURITY: the database itself ends the sessions of a key or a person with their owner, whoever deletes it.
+    Column("api_key_id", Uuid(), ForeignKey("api_keys.id", ondelete="CASCADE"), nullable=True),
+    Column("person_id", Uuid(), ForeignKey("people.id", ondelete="CASCADE"), nullable=True),
     Column("token_sha256", LargeBinary(32), nullable=False, unique=True),
     Column("address", String(64), nullable=False),
     moment("created_at"),
     moment("last_seen_at"),
     moment("expires_at"),
     moment("ends_at"),
+    CheckConstraint("(api_key_id IS NULL) <> (person_id IS NULL)", name="one_owner"),
     Index("ix_console_sessions_api_key_id_id", "api_key_id", "id"),
+    Index("ix_console_sessions_person_id_id", "person_id", "id"),
     Index("ix_console_sessions_ends_at", "ends_at"),
 )
 """`ends_at` is when it ends if no further page is asked for, and never after `expires_at`."""
