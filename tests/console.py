@@ -17,6 +17,10 @@ from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.refusals import Refusals
 from runpass.server.app import build_api, build_console
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.issuer.algorithms import Algorithm
+from runpass.server.issuer.key_life import KeyLife
+from runpass.server.issuer.rings import Rings
+from runpass.server.issuer.rotation import Policy
 from runpass.server.settings import ServerSettings
 from runpass.server.web.cookies import SESSION
 from runpass.server.web.pages import Pages
@@ -92,6 +96,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api = build_api(None, Wakeups())
     api.state.database, api.state.cipher, api.state.clock = world.database, world.cipher, world.clock
     api.state.settings = ServerSettings(**settings)
+    api.state.rings = Rings(KeyLife(world.database, world.cipher, world.clock, Policy(algorithm=Algorithm.ES256)))
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
     app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, Pages()))])
     with TestClient(app, base_url=HOST) as client:

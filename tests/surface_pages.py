@@ -62,5 +62,6 @@ ACCESS = (
     Page("POST /console/sessions/{session_id}/end", {"session_id": "session"}),
 )
 DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
+SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS)
+PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *SIGNING_KEYS)

@@ -68,6 +68,7 @@ from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
 from runpass.server.vault_tasks import key_check_store, verifiers_api
+from runpass.server.vault_tasks import pages as signing_key_pages
 from runpass.server.vault_tasks import store as task_store
 from runpass.server.vault_tasks.confirmations import LOOK_EVERY_SECONDS, ConfirmationKeeper
 from runpass.server.vault_tasks.connection_tests import TestRules
@@ -103,7 +104,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, tenancy_pages, deployment_pages, signing_key_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
@@ -209,7 +210,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    for name in ("database", "cipher", "clock", "settings", "logins", "refusals"):
+    for name in ("database", "cipher", "clock", "settings", "rings", "wakeups", "logins", "refusals"):
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
     return console
