@@ -62,6 +62,13 @@ ACCESS = (
     Page("POST /console/sessions/{session_id}/end", {"session_id": "session"}),
 )
 DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
+RUNNER = {**ORGANIZATION, "runner_id": "runner"}
+RUNNERS = (
+    Page(f"GET {BELOW}/runners", ORGANIZATION),
+    Page(f"POST {BELOW}/runners/join-tokens", ORGANIZATION, {"pool": "default", "uses": "1"}),
+    Page(f"GET {BELOW}/runners/{{runner_id}}/revoke", RUNNER),
+    Page(f"POST {BELOW}/runners/{{runner_id}}/revoke", RUNNER),
+)
 SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *SIGNING_KEYS)
+PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *RUNNERS, *SIGNING_KEYS)

@@ -23,6 +23,7 @@ from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
+from runpass.server.deployments import runners_pages as runner_ending_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments import subject_preview_api as subject_preview
 from runpass.server.deployments.audiences import OwnAudiences
@@ -58,6 +59,7 @@ from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.runners import api as runners
+from runpass.server.runners import pages as runner_pages
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
@@ -104,7 +106,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, deployment_pages, signing_key_pages)
+PAGES = (access_pages, tenancy_pages, deployment_pages, runner_pages, runner_ending_pages, signing_key_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
