@@ -24,6 +24,10 @@ from runpass.server.access.refusals import Refusals
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.app import build_api, build_console
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.issuer.algorithms import Algorithm
+from runpass.server.issuer.key_life import KeyLife
+from runpass.server.issuer.rings import Rings
+from runpass.server.issuer.rotation import Policy
 from runpass.server.opening import Parts
 from runpass.server.settings import ServerSettings
 from runpass.server.web.cookies import SESSION
@@ -102,6 +106,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api = build_api(None, Wakeups())
     api.state.database, api.state.cipher, api.state.clock = world.database, world.cipher, world.clock
     api.state.settings = ServerSettings(**settings)
+    api.state.rings = Rings(KeyLife(world.database, world.cipher, world.clock, Policy(algorithm=Algorithm.ES256)))
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
     api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
     app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, PAGES))])

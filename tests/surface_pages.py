@@ -86,5 +86,13 @@ API_KEYS = (
     Page(f"POST {BELOW}/api-keys/{{key_id}}/delete", {**ORGANIZATION, "key_id": "key"}),
 )
 DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
+RUNNER = {**ORGANIZATION, "runner_id": "runner"}
+RUNNERS = (
+    Page(f"GET {BELOW}/runners", ORGANIZATION),
+    Page(f"POST {BELOW}/runners/join-tokens", ORGANIZATION, {"pool": "default", "uses": "1"}),
+    Page(f"GET {BELOW}/runners/{{runner_id}}/revoke", RUNNER),
+    Page(f"POST {BELOW}/runners/{{runner_id}}/revoke", RUNNER),
+)
+SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS)
+PAGES = (*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS, *RUNNERS, *SIGNING_KEYS)

@@ -25,6 +25,7 @@ from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
+from runpass.server.deployments import runners_pages as runner_ending_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments import subject_preview_api as subject_preview
 from runpass.server.deployments.audiences import OwnAudiences
@@ -62,6 +63,7 @@ from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.relying_parties.share import PartyShare
 from runpass.server.runners import api as runners
+from runpass.server.runners import pages as runner_pages
 from runpass.server.templates import api as templates
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
@@ -73,6 +75,7 @@ from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
 from runpass.server.vault_tasks import key_check_store, verifiers_api
+from runpass.server.vault_tasks import pages as signing_key_pages
 from runpass.server.vault_tasks import store as task_store
 from runpass.server.vault_tasks.confirmations import LOOK_EVERY_SECONDS, ConfirmationKeeper
 from runpass.server.vault_tasks.connection_tests import TestRules
@@ -108,7 +111,10 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, deployment_pages)
+PAGES = (
+    *(access_pages, person_pages, people_pages, api_key_pages, set_up_pages),
+    *(tenancy_pages, deployment_pages, runner_pages, runner_ending_pages, signing_key_pages),
+)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
@@ -218,7 +224,8 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    for name in ("database", "cipher", "clock", "settings", "logins", "sign_ins", "refusals"):
+    names = ("database", "cipher", "clock", "settings", "rings", "wakeups", "logins", "sign_ins", "refusals")
+    for name in names:
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
     return console

@@ -1,32 +1,27 @@
 """JSON routes of runners and join tokens: ours, env0 has no counterpart. Revoking one is in `deployments`."""
 
-from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field
 
 from runpass.ids import OrganizationId
 from runpass.protocol.registration import Isolation
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, Count, Moment, PoolName
+from runpass.server.http.wire import ApiModel, Moment
 from runpass.server.runners import store
-from runpass.server.runners.joining import JoinTokenRequest, create_join_token
-from runpass.server.runners.model import DEFAULT_POOL, Runner
+from runpass.server.runners.making_tokens import JoinTokenFields, make_join_token
+from runpass.server.runners.model import Runner
 
 router = APIRouter(prefix="/runners", tags=["Runners"])
 
 
-class CreateJoinToken(ApiModel):
+class CreateJoinToken(JoinTokenFields):
     """Request: a join token for one organization and pool."""
 
     organization_id: UUID
-    pool: PoolName = DEFAULT_POOL
-    uses: Annotated[Count, Field(ge=1, le=1000)] = 1
-    lifetime_seconds: Annotated[Count, Field(ge=1, le=604_800)] = 3600
 
 
 class JoinTokenAnswer(ApiModel):
@@ -54,11 +49,7 @@ class RunnerAnswer(ApiModel):
 @router.post("/join-tokens", status_code=201)
 def create_token(body: CreateJoinToken, caller: Caller, db: Db, clock: Now) -> JoinTokenAnswer:
     """Make a join token."""
-    organization = OrganizationId(body.organization_id)
-    caller.require_organization(organization, Permission.MANAGE_RUNNERS)
-    wanted = JoinTokenRequest(organization, body.pool, body.uses, timedelta(seconds=body.lifetime_seconds))
-    with db.write() as tx:
-        made = create_join_token(tx, wanted, by=caller.audit_name, clock=clock)
+    made = make_join_token(db, OrganizationId(body.organization_id), body, caller, clock)
     return JoinTokenAnswer(join_token=made.token.reveal(), pool=body.pool, expires_at=made.expires_at)
 
 

@@ -91,10 +91,13 @@ def get_runner(tx: Transaction, runner_id: RunnerId) -> Runner | None:
     return None if row is None else _runner(row)
 
 
-def list_runners(tx: Transaction, organization_id: OrganizationId) -> list[Runner]:
-    """Give an organization's runners that are not revoked, oldest first."""
+def list_runners(
+    tx: Transaction, organization_id: OrganizationId, *, limit: int | None = None, offset: int = 0
+) -> list[Runner]:
+    """Give an organization's runners that are not revoked, oldest first; without a limit all that follow."""
     mine = (runners.c.organization_id == organization_id) & runners.c.revoked_at.is_(None)
-    return [_runner(row) for row in tx.execute(_with_pool().where(mine).order_by(runners.c.id))]
+    query = _with_pool().where(mine).order_by(runners.c.id).limit(limit).offset(offset or None)
+    return [_runner(row) for row in tx.execute(query)]
 
 
 def hold_runner(tx: Transaction, runner_id: RunnerId, now: datetime) -> Runner | None:

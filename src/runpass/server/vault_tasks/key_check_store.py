@@ -61,6 +61,12 @@ def checks_about(tx: Transaction, kid: str) -> list[StoredKeyCheck]:
     return [_check(row) for row in tx.execute(query)]
 
 
+def own_checks_about(tx: Transaction, organization_id: OrganizationId, kid: str) -> list[StoredKeyCheck]:
+    """Give the key checks of one organization's Vaults that were made for a key, oldest first."""
+    mine = (key_checks.c.about_kid == kid) & (key_checks.c.organization_id == organization_id)
+    return [_check(row) for row in tx.execute(select(key_checks).where(mine).order_by(key_checks.c.id))]
+
+
 def checks_of(tx: Transaction, organization_id: OrganizationId, place: Place, kid: str) -> list[StoredKeyCheck]:
     """Give the key checks of one Vault about one key, oldest first."""
     here = (key_checks.c.organization_id == organization_id) & (key_checks.c.place_sha256 == place.sha256)

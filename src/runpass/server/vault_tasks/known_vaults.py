@@ -15,7 +15,7 @@ from uuid import UUID
 from runpass.ids import OrganizationId
 from runpass.protocol.credentials import CredentialKind
 from runpass.server.credentials.model import StoredCredential
-from runpass.server.credentials.store import page_of_kind
+from runpass.server.credentials.store import Page, list_credentials, page_of_kind
 from runpass.server.db.engine import Transaction
 from runpass.server.tenancy.store import with_own_issuer
 from runpass.server.vault_tasks import verifier_store
@@ -96,6 +96,24 @@ def known_vaults(tx: Transaction, *, of_shared_issuer: bool = False) -> tuple[Kn
             verifier=verifiers.get((organization_id, place.sha256)),
         )
         for (organization_id, place), credentials in found.items()
+    )
+
+
+def vaults_of(tx: Transaction, organization_id: OrganizationId, most: int) -> tuple[KnownVault, ...]:
+    """Give the Vaults that one organization knows, from the `most` oldest of its credentials."""
+    verifiers = {item.place_sha256: item.name for item in verifier_store.list_verifiers(tx, {organization_id})}
+    found: dict[Place, list[StoredCredential]] = {}
+    for credential in list_credentials(tx, organization_id, page=Page(most)):
+        if credential.kind is CredentialKind.VAULT_OIDC:
+            found.setdefault(place_of(credential), []).append(credential)
+    return tuple(
+        KnownVault(
+            organization_id=organization_id,
+            place=place,
+            credentials=tuple(credentials),
+            verifier=verifiers.get(place.sha256),
+        )
+        for place, credentials in found.items()
     )
 
 
