@@ -63,4 +63,14 @@ ACCESS = (
 )
 DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS)
+PROJECT = {"project_id": "project"}
+PROJECTS = (
+    Page(f"GET {BELOW}/projects", ORGANIZATION),
+    Page(f"POST {BELOW}/projects", ORGANIZATION, {"name": "new", "parentProjectId": "{parent}"}),
+    Page("GET /console/projects/{project_id}", PROJECT),
+    Page("POST /console/projects/{project_id}", PROJECT, {"name": "renamed"}),
+    Page("POST /console/projects/{project_id}/move", PROJECT, {"targetProjectId": "{parent}"}),
+    Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
+)
+
+PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *PROJECTS)

@@ -34,6 +34,7 @@ from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.environments import actions_api as environment_actions
 from runpass.server.environments import api as environments
+from runpass.server.environments import project_pages as one_project_pages
 from runpass.server.environments import projects_ending
 from runpass.server.environments import scheduling_api as scheduling
 from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
@@ -63,6 +64,7 @@ from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
+from runpass.server.tenancy import project_pages
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
@@ -103,7 +105,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, tenancy_pages, project_pages, one_project_pages, deployment_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
