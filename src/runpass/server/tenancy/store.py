@@ -132,7 +132,8 @@ def list_by_id(
 ) -> dict[ProjectId, Project]:
     """Give those of an organization's projects that have these ids, by id."""
     query = _mine(organization_id).where(projects.c.id.in_(ids))
-    return {found.id: found for row in tx.execute(query) if (found := _project(row))}
+    found = [_project(row) for row in tx.execute(query)]
+    return {project.id: project for project in found}
 
 
 def projects_of_path(tx: Transaction, project: Project) -> tuple[Project, ...]:
