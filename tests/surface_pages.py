@@ -72,5 +72,6 @@ PROJECTS = (
     Page("POST /console/projects/{project_id}/move", PROJECT, {"targetProjectId": "{parent}"}),
     Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
 )
+TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *PROJECTS)
+PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS, *PROJECTS, *TEMPLATES)

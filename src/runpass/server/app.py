@@ -60,6 +60,7 @@ from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.runners import api as runners
 from runpass.server.templates import api as templates
+from runpass.server.templates import pages as template_pages
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
@@ -105,7 +106,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, project_pages, one_project_pages, deployment_pages)
+PAGES = (access_pages, tenancy_pages, project_pages, one_project_pages, template_pages, deployment_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
