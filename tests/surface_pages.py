@@ -95,4 +95,18 @@ RUNNERS = (
 )
 SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
-PAGES = (*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS, *RUNNERS, *SIGNING_KEYS)
+PROJECT = {"project_id": "project"}
+PROJECTS = (
+    Page(f"GET {BELOW}/projects", ORGANIZATION),
+    Page(f"POST {BELOW}/projects", ORGANIZATION, {"name": "new", "parentProjectId": "{parent}"}),
+    Page("GET /console/projects/{project_id}", PROJECT),
+    Page("POST /console/projects/{project_id}", PROJECT, {"name": "renamed"}),
+    Page("POST /console/projects/{project_id}/move", PROJECT, {"targetProjectId": "{parent}"}),
+    Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
+)
+TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
+
+PAGES = (
+    *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
+    *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
+)

@@ -17,7 +17,7 @@ from runpass.server.access.permissions import OrganizationRole, Permission, Proj
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.credentials import credentials
 from runpass.server.db.schema.tenancy import environments, projects
-from runpass.server.environments.projects_ending import check_deletable
+from runpass.server.environments.project_end import check_deletable
 from runpass.server.tenancy import environment_store, moving, store, tree_store
 from runpass.server.tenancy.lookup import environment_for, open_project_for, project_for
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project

@@ -37,6 +37,7 @@ from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.environments import actions_api as environment_actions
 from runpass.server.environments import api as environments
+from runpass.server.environments import project_pages as one_project_pages
 from runpass.server.environments import projects_ending
 from runpass.server.environments import scheduling_api as scheduling
 from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
@@ -65,12 +66,13 @@ from runpass.server.relying_parties.share import PartyShare
 from runpass.server.runners import api as runners
 from runpass.server.runners import pages as runner_pages
 from runpass.server.templates import api as templates
+from runpass.server.templates import pages as template_pages
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
+from runpass.server.tenancy import project_pages, set_up_pages
 from runpass.server.tenancy import projects_api as projects
-from runpass.server.tenancy import set_up_pages
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
 from runpass.server.vault_tasks import api as connection_tests
@@ -112,8 +114,8 @@ ROOMS = (
 )
 
 PAGES = (
-    *(access_pages, person_pages, people_pages, api_key_pages, set_up_pages),
-    *(tenancy_pages, deployment_pages, runner_pages, runner_ending_pages, signing_key_pages),
+    *(access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, project_pages),
+    *(one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages, signing_key_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

@@ -125,14 +125,37 @@ def list_projects(
     *,
     limit: int | None = None,
     offset: int = 0,
+    as_tree: bool = False,
 ) -> list[Project]:
-    """Give an organization's projects, or a page of those that fit `where` (see `visibility`), oldest first."""
-    query = _mine(organization_id).order_by(projects.c.id)
+    """Give an organization's projects, or a page of those that fit `where` (see `visibility`).
+
+    Oldest first; `as_tree`: each one before those below it.
+    """
+    query = _mine(organization_id).order_by(projects.c.hierarchy if as_tree else projects.c.id)
     if where is not None:
         query = query.where(where)
     if limit is not None or offset:
         query = query.limit(_EVERYTHING if limit is None else limit).offset(offset)
     return [_project(row) for row in tx.execute(query)]
+
+
+def named_like(text: str) -> ColumnElement[bool]:
+    """Give the condition for projects whose name has this in it, in whatever case."""
+    return projects.c.name.icontains(text, autoescape=True)
+
+
+def directly_below(project: Project) -> ColumnElement[bool]:
+    """Give the condition for the sub-projects of a project, without theirs."""
+    return projects.c.parent_project_id == project.id
+
+
+def list_by_id(
+    tx: Transaction, organization_id: OrganizationId, ids: Collection[ProjectId]
+) -> dict[ProjectId, Project]:
+    """Give those of an organization's projects that have these ids, by id."""
+    query = _mine(organization_id).where(projects.c.id.in_(ids))
+    found = [_project(row) for row in tx.execute(query)]
+    return {project.id: project for project in found}
 
 
 def projects_of_path(tx: Transaction, project: Project) -> tuple[Project, ...]:

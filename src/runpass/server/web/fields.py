@@ -147,7 +147,12 @@ def _choices(info: FieldInfo) -> tuple[str, ...]:
 
 
 def _longest(info: FieldInfo) -> int:
-    lengths: list[int | None] = [
-        getattr(item, "max_length", getattr(item, "characters", None)) for item in info.metadata
+    """Give the most characters that a field may hold; 0 where nothing limits them. One that may be null has its own."""
+    inner = [item for part in get_args(info.annotation) for item in getattr(part, "__metadata__", ())]
+    limits = [
+        limit
+        for item in (*info.metadata, *inner)
+        for limit in (item.metadata if isinstance(item, FieldInfo) else [item])
     ]
+    lengths: list[int | None] = [getattr(item, "max_length", getattr(item, "characters", None)) for item in limits]
     return max((length for length in lengths if length is not None), default=0)

@@ -1,0 +1,107 @@
+"""The pages of an organization's projects: the tree, and a new project. The page of one is in `environments`."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
+from runpass.protocol.wire import decode
+from runpass.server.access.actors import Actor
+from runpass.server.access.pages import uuid_in
+from runpass.server.access.permissions import Permission
+from runpass.server.access.visits import visit
+from runpass.server.http.errors import status_of
+from runpass.server.tenancy import store
+from runpass.server.tenancy.changing_projects import create_project, require_own
+from runpass.server.tenancy.project_places import places_of
+from runpass.server.tenancy.project_requests import CreateProject
+from runpass.server.tenancy.visibility import visible_to
+from runpass.server.web.fields import errors_of, fields_of, values_of
+from runpass.server.web.forms import posted
+from runpass.server.web.navigation import Section
+from runpass.server.web.pages import redirection
+from runpass.server.web.paging import PAGE, offset_of, paged
+
+MOST_BYTES: Final = 262_144
+"""Of a form with a description: its characters may each be several bytes, and each byte is sent as three."""
+FORM: Final = ("name", "description", "parentProjectId")
+_DONE: Final = {"deleted": "The project was deleted."}
+_LONGEST_NAME: Final = 255
+
+
+def projects_page(request: Request) -> Response:
+    """Show the projects that the visitor may see, as a tree; `name` filters, `parent` begins a sub-project."""
+    actor = visit(request).actor
+    organization_id = uuid_in(request, "organization_id")
+    require_own(actor, organization_id)
+    return _show(request, actor, {"parentProjectId": request.query_params.get("parent", "")})
+
+
+async def create(request: Request) -> Response:
+    """Make a project, and go to its page."""
+    who = await run_in_threadpool(visit, request)
+    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
+    return await run_in_threadpool(_create, request, who.actor, fields)
+
+
+NAVIGATION: Final = (Section("Projects", "projects", Permission.VIEW_PROJECT, 10),)
+ROUTES: Final = (
+    Route("/organizations/{organization_id}/projects", projects_page, methods=["GET"]),
+    Route("/organizations/{organization_id}/projects", create, methods=["POST"]),
+)
+
+
+def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+    organization_id = uuid_in(request, "organization_id")
+    require_own(actor, organization_id)
+    given = {name: value for name, value in values_of(CreateProject, fields).items() if name in FORM}
+    try:
+        wanted = decode(CreateProject, json.dumps({**given, "organizationId": str(organization_id)}).encode())
+        with request.app.state.database.write() as tx:
+            project = create_project(tx, actor, wanted, request.app.state.clock.now())
+    except (InvalidInput, Conflict, NotFound) as error:
+        return _show(request, actor, given, error)
+    return redirection(f"/console/projects/{project.id}?done=created")
+
+
+def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: RunpassError | None = None) -> Response:
+    """Give the list with the form for a new project, as it was sent and with what is wrong with it."""
+    name = request.query_params.get("name", "").strip()[:_LONGEST_NAME].replace("\x00", "")
+    with request.app.state.database.read() as tx:
+        where = visible_to(tx, actor)
+        where = where & store.named_like(name) if name else where
+        found = store.list_projects(
+            tx, actor.organization_id, where, limit=PAGE + 1, offset=offset_of(request), as_tree=True
+        )
+        rows, paging = paged(request, found, {"name": name})
+        places = places_of(tx, actor, rows)
+    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
+    if isinstance(error, NotFound):  # the organization is the visitor's own, so it is the project above that is none
+        wrong = {"parentProjectId": error.message}
+    values = {
+        "organization_id": actor.organization_id,
+        "rows": [(project, places[project.id]) for project in rows],
+        "paging": paging,
+        "name": name,
+        "may_create": actor.may_somewhere(Permission.CREATE_PROJECT),
+        "fields": [one for one in fields_of(CreateProject, given, wrong) if one.name in FORM],
+        "problem": _problem(error),
+        "done": _DONE.get(request.query_params.get("done", ""), ""),
+    }
+    status = 200 if error is None else 422 if wrong else status_of(error)
+    answer: Response = request.app.state.pages.page(request, "tenancy/projects.html", values, status)
+    return answer
+
+
+def _problem(error: RunpassError | None) -> str:
+    """Give what is wrong with the form as a whole."""
+    if error is None:
+        return ""
+    if isinstance(error, (InvalidInput, NotFound)):
+        return "Nothing was made: see what is wrong below."
+    return f"{error.message}; {error.hint}" if error.hint else error.message
