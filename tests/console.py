@@ -100,6 +100,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api.state.database, api.state.cipher, api.state.clock = world.database, world.cipher, world.clock
     api.state.settings = ServerSettings(**settings)
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
+    api.state.openid = None
     api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
     app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, Pages()))])
     with TestClient(app, base_url=HOST) as client:

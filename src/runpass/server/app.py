@@ -55,6 +55,7 @@ from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.keeping.keeper import follow_master_key, forget_old_deployments, forget_old_events, forget_old_logs
 from runpass.server.keeping.settling import Settling
+from runpass.server.openid import pages as openid_pages
 from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
@@ -106,7 +107,16 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, deployment_pages)
+PAGES = (
+    access_pages,
+    openid_pages,
+    person_pages,
+    people_pages,
+    api_key_pages,
+    set_up_pages,
+    tenancy_pages,
+    deployment_pages,
+)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
@@ -202,6 +212,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
         api.state.rings = parts.rings
         api.state.logins = Logins()
         api.state.sign_ins = SignIns(parts.database, parts.clock)
+        api.state.openid = parts.openid
         api.state.refusals = Refusals(parts.database, parts.clock)
     return api
 
@@ -213,7 +224,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    for name in ("database", "cipher", "clock", "settings", "logins", "sign_ins", "refusals"):
+    for name in ("database", "cipher", "clock", "settings", "logins", "sign_ins", "openid", "refusals"):
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
     return console
