@@ -24,12 +24,15 @@ from runpass.server.access.refusals import Refusals
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.app import build_api, build_console
 from runpass.server.deployments.wakeups import Wakeups
+from runpass.server.opening import Parts
 from runpass.server.settings import ServerSettings
 from runpass.server.web.cookies import SESSION
 from runpass.server.web.pages import Pages
 
 HOST = "http://127.0.0.1:8440"
 """What the settings say by default."""
+PAGES = Pages()
+"""Shared: compiling the templates takes longer than most tests."""
 OURS = {"Sec-Fetch-Site": "same-origin", "Origin": "null"}
 """What a browser sends with a form of a page without referrers."""
 
@@ -102,7 +105,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
     api.state.openid = None
     api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
-    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, Pages()))])
+    app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, PAGES))])
     with TestClient(app, base_url=HOST) as client:
         yield client
 
@@ -121,7 +124,7 @@ PASSWORD = "stapled horses gallop"
 
 
 def new_person(
-    world: World,
+    world: World | Parts,
     organization: OrganizationId,
     name: str,
     role: OrganizationRole = OrganizationRole.ADMIN,

@@ -5,14 +5,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from string import ascii_lowercase
+from string import ascii_letters
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx2
 
+from console import PASSWORD, new_person
+from runpass.ids import OrganizationId
 from runpass.secret import Secret
 from runpass.server.access.api_keys import prove
+from runpass.server.access.people import PersonRequest, invite_person
+from runpass.server.access.permissions import OrganizationRole
 from runpass.server.access.sessions import start_session
 from runpass.server.vault_tasks.key_checks import want_key_checks
 from runpass.server.vault_tasks.known_vaults import known_vaults
@@ -102,6 +106,8 @@ def cast(standing: Standing) -> Cast:
         "Vault token": root_token["client_token"],
         "other Vault token": child_token["client_token"],
         "console's session": _session(standing),
+        "a person's password": PASSWORD,
+        "an invitation code": _invited(standing),
         "an unsigned token": UNSIGNED,
         NOTHING: "",
     }
@@ -122,6 +128,21 @@ def _session(standing: Standing) -> str:
     actor = prove(standing.parts.database, name, Secret(secret), standing.parts.clock)
     with standing.parts.database.write() as tx:
         return start_session(tx, actor, standing.parts.clock.now()).reveal()
+
+
+def _invited(standing: Standing) -> str:
+    """Have one person join, with `PASSWORD`, and give the code of another one."""
+    database, clock = standing.parts.database, standing.parts.clock
+    new_person(standing.parts, OrganizationId(UUID(standing.ours.organization_id)), "joined")
+    wanted = PersonRequest(
+        organization_id=OrganizationId(UUID(standing.ours.organization_id)),
+        sign_in_name="invited",
+        display_name="invited",
+        organization_role=OrganizationRole.ADMIN,
+        project_roles={},
+    )
+    with database.write() as tx:
+        return invite_person(tx, wanted, by="test", clock=clock).code.reveal()
 
 
 def requests(cast: Cast) -> Iterator[tuple[Door, ...]]:
@@ -306,7 +327,7 @@ def _neutral(cast: Cast, name: str) -> str:
 
 def table(cast: Cast) -> str:
     """Give the matrix as text: a line for each door, a column for each bearer."""
-    columns = list(zip(ascii_lowercase, cast.bearers, strict=False))
+    columns = list(zip(ascii_letters, cast.bearers, strict=False))
     assert len(columns) == len(cast.bearers)
     legend = [f"{letter}  {name}" for letter, name in columns]
     head = f"{'':82}" + "".join(f"{letter:>5}" for letter, _ in columns) + "   all others"

@@ -86,7 +86,7 @@ def test_a_plan_waits_is_approved_and_is_carried_out_with_what_it_was_planned_wi
     assert (approved.status, approved.phase) == (DeploymentStatus.APPROVED, Phase.APPLY)
     assert (approved.reviewed_by, approved.reviewed_at) == (reviewer.audit_name, world.clock.now())
     apply = taken(world, runner)
-    assert apply.run == plan.run.model_copy(update={"reviewer_name": "reviewer", "reviewer_id": reviewer.key_id})
+    assert apply.run == plan.run.model_copy(update={"reviewer_name": "reviewer", "reviewer_id": reviewer.id})
     assert [item.script for item in apply.commands] == ["change"]
     assert now(tenant, queued).started_at == waiting.started_at
     end(world, runner, apply)
@@ -117,7 +117,7 @@ def test_the_approved_one_is_taken_before_what_was_queued_behind_it(tenant: Tena
 def test_of_two_who_approve_at_once_one_does(tenant: Tenant, world: World):
     _, environment = tenant.somewhere_to_deploy()
     waiting, _ = planned(tenant, environment, tenant.runner())
-    reviewers = [replace(tenant.admin, key_id=ApiKeyId(new_id())) for _ in range(2)]
+    reviewers = [replace(tenant.admin, id=ApiKeyId(new_id())) for _ in range(2)]
     begin = threading.Barrier(2)
 
     def attempt(reviewer: Actor) -> Actor | None:

@@ -213,7 +213,7 @@ def test_what_is_no_form_is_refused(server: Server):
     assert browser.post("/console/sign-out", fields).status_code == 303
 
 
-def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server):
+def test_wrong_keys_and_passwords_in_forms_count_with_wrong_keys_at_the_api(server: Server):
     settings = server.parts.settings.model_copy(update={"failed_login_limit": 3})
     admin = server.ours.callers["Admin"]
     client = TestClient(build_app(replace(server.parts, settings=settings)))
@@ -222,8 +222,10 @@ def test_wrong_keys_in_the_form_count_with_wrong_keys_at_the_api(server: Server)
     assert client.get("/api/organizations", headers=right).status_code == 200
     assert client.get("/api/organizations", headers=basic(replace(admin, secret=server.ours.join_token)))
     guesser = Browser(client)
-    statuses = [guesser.sign_in(("x", str(number))).status_code for number in range(4)]
+    statuses = [guesser.sign_in((name, "wrong")).status_code for name in ("rpk_x", "ann", "rpk_x", "ann")]
     assert statuses == [401, 401, 429, 429]
+    for path in ("/console/join", "/console/set-up", "/console/password"):
+        assert guesser.post(path, guesser.form("/console/join")).status_code == 429, path
     fields = guesser.form("/console/sign-in")
     sent = {"Sec-Fetch-Site": "same-origin", **right}
     answer = guesser.post("/console/sign-in", {**fields, "name": "x", "secret": "y"}, sent)

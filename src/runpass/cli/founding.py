@@ -10,7 +10,6 @@ from runpass.cli.options import AsJson, OutputFile, SettingsFile
 from runpass.cli.output import print_json, print_pairs, say
 from runpass.cli.programs import DatabaseUrl, DataDir, without_password
 from runpass.cli.secret_files import check_writable, write_secret_file
-from runpass.cli.set_up import hand_over, page_of
 from runpass.errors import Conflict, InvalidInput
 
 
@@ -61,6 +60,7 @@ def init(
 
 def set_up_token(*, settings: SettingsFile = None, data_dir: DataDir = None, database_url: DatabaseUrl = None) -> None:
     """Make a new set-up token, with which the first organization is made in the web console. The old one ends."""
+    from runpass.cli.set_up import hand_over, page_of
     from runpass.clock import SYSTEM_CLOCK
     from runpass.server.tenancy.setting_up import make_token
 
