@@ -108,6 +108,7 @@ def console(world: World, **settings: Any) -> Iterator[TestClient]:
     api.state.settings = ServerSettings(**settings)
     api.state.rings = Rings(KeyLife(world.database, world.cipher, world.clock, Policy(algorithm=Algorithm.ES256)))
     api.state.logins, api.state.refusals = Logins(), Refusals(world.database, world.clock)
+    api.state.openid = None
     api.state.sign_ins = SignIns(world.database, world.clock, Passwords(CHEAPEST))
     app = Starlette(routes=[Mount("/api", api), Mount("/console", build_console(api, PAGES))])
     with TestClient(app, base_url=HOST) as client:

@@ -1,4 +1,4 @@
-"""Libraries of other languages that verify our tokens: node's, pinned with a lock file below `tests/npm`."""
+"""Libraries of node that verify our tokens, or sign people in, pinned with a lock file below `tests/npm`."""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 from services import missing
 
 PLACE = Path(__file__).parent / "npm"
-LIBRARIES = ("jose", "openid-client")
+LIBRARIES = ("jose", "openid-client", "oidc-provider")
 
 
 class NodeRefusal(Exception):
@@ -19,11 +19,9 @@ class NodeRefusal(Exception):
 def need_node() -> None:
     """Skip the test without node and its packages; in CI that is a failure."""
     if shutil.which("node") is None:
-        missing(
-            "node", "it verifies tokens with jose and openid-client; on Debian and Ubuntu: apt-get install nodejs npm"
-        )
+        missing("node", "it verifies tokens and signs people in; on Debian and Ubuntu: apt-get install nodejs npm")
     if not all((PLACE / "node_modules" / name).is_dir() for name in LIBRARIES):
-        missing("jose and openid-client", "make test installs them with npm: npm ci --prefix tests/npm")
+        missing("jose, openid-client and oidc-provider", "make test installs them with npm: npm ci --prefix tests/npm")
 
 
 def verify(library: str, *, issuer: str, audience: str, token: str) -> dict[str, Any]:

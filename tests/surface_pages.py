@@ -57,6 +57,8 @@ SHELL = (
 ACCESS = (
     Page("GET /console/sign-in"),
     Page("POST /console/sign-in", sends={"name": "x", "secret": "y"}),
+    Page("POST /console/sign-in/openid"),
+    Page("GET /console/sign-in/callback"),
     Page("POST /console/sign-out"),
     Page("GET /console/join"),
     Page("POST /console/join", sends={"signInName": "x", "code": "y", "newPassword": "z"}),

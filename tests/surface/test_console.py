@@ -26,6 +26,7 @@ NONCE = re.compile(r"'nonce-([A-Za-z0-9_-]{22})'")
 NONCE_IN_TEXT = re.compile(r'nonce="[^"]+"')
 ROLES_FILE = HERE / "console_roles.txt"
 SET_UP = {"GET /console/set-up", "POST /console/set-up"}
+OPENID = {"POST /console/sign-in/openid", "GET /console/sign-in/callback"}
 ROLES = ("Admin", "User", "project Admin", "project Deployer", "project Planner", "project Viewer")
 
 
@@ -71,7 +72,7 @@ def test_nobody_sees_a_page_but_the_public_ones(server: Server):
             assert answer.headers["location"].startswith("/console/sign-in"), route
             assert "set-cookie" not in answer.headers, "without the cookie it may be another site's request"
         elif answer.status_code != 200:
-            assert route in {"GET /console", "POST /console/sign-in", "POST /console/join"} | SET_UP, route
+            assert route in {"GET /console", "POST /console/sign-in", "POST /console/join"} | SET_UP | OPENID, route
 
 
 def test_a_form_that_no_page_of_ours_sent_changes_nothing(server: Server):

@@ -17,8 +17,9 @@ from surface_pages import PAGES
 from surface_scene import Things, furnish
 
 PUBLIC = {"GET /console", "GET /console/sign-in", "GET /console/join"}
-ELSEWHERE = {"GET /console/set-up", "GET /console/password"}
-"""Not there, where there is an organization, and nothing for API keys: see `test_console_people`."""
+ELSEWHERE = {"GET /console/set-up", "GET /console/password", "GET /console/sign-in/callback"}
+"""Not there, where there is an organization, nothing for API keys (see `test_console_people`), and not there without
+a provider (see `test_console_openid`)."""
 
 
 @dataclass(frozen=True)

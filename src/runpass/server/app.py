@@ -58,6 +58,7 @@ from runpass.server.issuer.presence import Presence
 from runpass.server.issuer.rings import REFRESH_EVERY_SECONDS
 from runpass.server.keeping.keeper import follow_master_key, forget_old_deployments, forget_old_events, forget_old_logs
 from runpass.server.keeping.settling import Settling
+from runpass.server.openid import pages as openid_pages
 from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
@@ -114,8 +115,9 @@ ROOMS = (
 )
 
 PAGES = (
-    *(access_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages, project_pages),
-    *(one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages, signing_key_pages),
+    *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
+    *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
+    signing_key_pages,
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
@@ -215,6 +217,7 @@ def build_api(parts: Parts | None, wakeups: Wakeups) -> ManagementApi:
         api.state.rings = parts.rings
         api.state.logins = Logins()
         api.state.sign_ins = SignIns(parts.database, parts.clock)
+        api.state.openid = parts.openid
         api.state.refusals = Refusals(parts.database, parts.clock)
     return api
 
@@ -226,7 +229,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    names = ("database", "cipher", "clock", "settings", "rings", "wakeups", "logins", "sign_ins", "refusals")
+    names = ("database", "cipher", "clock", "settings", "rings", "wakeups", "logins", "sign_ins", "openid", "refusals")
     for name in names:
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages

@@ -18,6 +18,7 @@ from runpass.server.db.migrate import prepare
 from runpass.server.issuer.algorithms import Algorithm
 from runpass.server.issuer.rings import LiveRing, Rings, open_rings
 from runpass.server.issuer.rotation import Policy
+from runpass.server.openid.opening import OpenId, open_openid
 from runpass.server.settings import ServerSettings
 from runpass.server.tenancy.store import with_issuer_wanted
 from runpass.server.vault_tasks.confirmations import Confirmations
@@ -34,6 +35,8 @@ class Parts:
     database: Database
     cipher: Cipher
     rings: Rings
+    openid: OpenId | None = None
+    """The provider with which people may sign in."""
 
     @property
     def ring(self) -> LiveRing:
@@ -42,6 +45,8 @@ class Parts:
 
     def close(self) -> None:
         """Close what was opened."""
+        if self.openid is not None:
+            self.openid.provider.close()
         self.database.close()
 
 
@@ -53,6 +58,7 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
     prepare_directory(settings.data_dir)
     make_private(settings.database_url)
     cipher = open_cipher(settings)
+    openid = open_openid(settings, clock)
     database = open_database(settings.database_url)
     try:
         prepare(database)
@@ -61,7 +67,7 @@ def open_parts(settings: ServerSettings, clock: Clock = SYSTEM_CLOCK) -> Parts:
         rings = open_rings(
             database, cipher, clock, policy, Confirmations(policy.confirm_limit), chosen=with_issuer_wanted
         )
-        return Parts(settings, clock, database, cipher, rings)
+        return Parts(settings, clock, database, cipher, rings, openid)
     except Unavailable as error:
         database.close()
         raise ConfigurationError(f"the database cannot be opened: {_reason(error)}") from error

@@ -202,6 +202,35 @@ class ServerSettings(BaseModel):
         description="Requests with wrong credentials that one client address may make in 60 seconds before it has to"
         " wait. Counted in each worker process. 0: no limit.",
     )
+    openid_issuer: str = Field(
+        default="",
+        max_length=512,
+        description="The issuer of an OpenID Connect provider with which people may sign in to the console, byte for"
+        " byte as the provider says it. Empty: none. Never an issuer of this server.",
+    )
+    openid_client_id: str = Field(default="", max_length=255, description="Our client id at the provider.")
+    openid_client_secret: Secret | None = Field(
+        default=None, description="Our client secret at the provider. Without one we are a public client, with PKCE."
+    )
+    openid_client_secret_file: Path | None = Field(default=None, description="File (0600) with our client secret.")
+    openid_ca_file: Path | None = Field(
+        default=None, description="PEM certificates that the provider's is checked with. Empty: the usual authorities."
+    )
+    openid_scopes: str = Field(
+        default="openid profile",
+        max_length=512,
+        pattern=r"^openid( [\x21\x23-\x5b\x5d-\x7e]+)*$",
+        description="The scopes that we ask for, `openid` first.",
+    )
+    openid_name: str = Field(
+        default="OpenID Connect", min_length=1, max_length=64, description="What the provider is called in the console."
+    )
+    openid_groups_claim: str = Field(
+        default="groups", min_length=1, max_length=255, description="The claim that has a person's groups."
+    )
+    openid_roles_file: Path | None = Field(
+        default=None, description="TOML file that says which group has which roles in which organization."
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 
     @model_validator(mode="before")
@@ -238,6 +267,7 @@ class ServerSettings(BaseModel):
         if not (is_loopback(self.listen_host) or self.tls_certificate or self.trusted_proxies):
             raise ValueError("listen_host is not this machine alone: give tls_certificate or trusted_proxies")
         _check_key_times(self)
+        _check_openid(self)
         return self
 
     @property
@@ -249,6 +279,11 @@ class ServerSettings(BaseModel):
     def jwks_url(self) -> str:
         """Give the URL a Vault fetches our keys from."""
         return f"{self.public_url}{self.documents_path}/.well-known/jwks.json"
+
+    def is_ours(self, url: str) -> bool:
+        """Whether a URL is at this server, or one of our issuers, wherever that is."""
+        # SECURITY: an organization's issuer is below the public URL; a foreign issuer is nobody's but ours here.
+        return _place(url) == _place(self.public_url) or f"{url.rstrip('/')}/".startswith(self.issuer_url)
 
     def own_jwks_url(self, name: str) -> str:
         """Give the URL that the Vault with this name fetches our keys from."""
@@ -267,6 +302,23 @@ def _check_key_times(settings: ServerSettings) -> None:
             "key_rotation_seconds must be at least key_publish_ahead_seconds and key_ring_stale_seconds together:"
             " the next key is made that long before it signs"
         )
+
+
+def _check_openid(settings: ServerSettings) -> None:
+    if not settings.openid_issuer:
+        return
+    _check_url("openid_issuer", settings.openid_issuer, path_allowed=True)
+    if settings.is_ours(settings.openid_issuer):
+        raise ValueError("openid_issuer is this server: its tokens say which run this is, never which person")
+    if not settings.openid_client_id or settings.openid_roles_file is None:
+        raise ValueError("openid_issuer needs openid_client_id and openid_roles_file")
+    if settings.openid_client_secret is not None and settings.openid_client_secret_file is not None:
+        raise ValueError("give openid_client_secret or openid_client_secret_file, not both")
+
+
+def _place(url: str) -> tuple[str, str, int]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _check_url(name: str, value: str, *, path_allowed: bool) -> None:

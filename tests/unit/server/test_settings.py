@@ -64,7 +64,22 @@ def test_tls_makes_the_default_url_https():
     assert settings.public_url == "https://[::1]:443"
 
 
-REFUSED = [
+OPENID = {"openid_issuer": "https://id.example.com", "openid_client_id": "runpass", "openid_roles_file": "roles.toml"}
+OURS = {
+    "public_url": "https://runpass.example.com",
+    "issuer_url": "https://login.app.env0.com/",
+    "foreign_issuer": True,
+}
+OUR_ISSUERS = (
+    "https://runpass.example.com",
+    "https://runpass.example.com/",
+    "https://RUNPASS.example.com:443/o/0198a000-0000-7000-8000-000000000001/",
+    "https://runpass.example.com/anything",
+    "https://login.app.env0.com",
+    "https://login.app.env0.com/",
+    "https://login.app.env0.com/o/0198a000-0000-7000-8000-000000000001/",
+)
+REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"public_url": "id.example.com"}, "public_url must be a plain http(s) URL"),
     ({"public_url": "ftp://id.example.com"}, "public_url must be a plain http(s) URL"),
     ({"public_url": "https://id.example.com?q=1"}, "public_url must be a plain http(s) URL"),
@@ -100,6 +115,11 @@ REFUSED = [
     ({"token_lifetime_seconds": 86_401}, "less than or equal to 86400"),
     ({"lease_seconds": "nan"}, "lease_seconds"),
     ({"log_level": "canary"}, "log_level"),
+    ({"openid_issuer": "http://id.example.com"}, "openid_issuer must be https unless it is this machine alone"),
+    ({"openid_issuer": "https://id.example.com"}, "openid_issuer needs openid_client_id and openid_roles_file"),
+    ({**OPENID, "openid_client_secret": "canary", "openid_client_secret_file": "f"}, "not both"),
+    ({**OPENID, "openid_scopes": "profile"}, "openid_scopes"),
+    *(({**OPENID, **OURS, "openid_issuer": issuer}, "openid_issuer is this server") for issuer in OUR_ISSUERS),
     ({"max_body_bytes": 1}, "max_body_bytes"),
     ({"canary_setting": 1}, "canary_setting"),
 ]

@@ -147,4 +147,6 @@ def _end(request: Request, who: Visit, session_id: SessionId) -> None:
 
 
 def _form(request: Request, wanted: str, problem: str = "", status: int = HTTPStatus.OK) -> Response:
-    return entrance(request, "access/sign_in.html", {"next": wanted}, problem, status)
+    settings = request.app.state.settings
+    values = {"next": wanted, "provider": settings.openid_name if settings.openid_issuer else ""}
+    return entrance(request, "access/sign_in.html", values, problem, status)

@@ -31,6 +31,8 @@ MOST_PEOPLE: Final = 1_000
 LONGEST_NAME: Final = 255
 KEY_PREFIX: Final = "rpk_"
 """How the ids of API keys begin: the sign-in form tells them from people's names by it."""
+PROVIDER_PREFIX: Final = "openid:"
+"""How the sign-in names of people begin whom a provider vouches for: nobody types one."""
 _NOBODY: Final = digest(new_bearer("nobody"))
 
 
@@ -71,6 +73,8 @@ def checked_sign_in_name(name: str) -> str:
         raise InvalidInput.of("signInName", "must be an e-mail address or a name, without spaces")
     if sign_in_key(name).startswith(KEY_PREFIX):
         raise InvalidInput.of("signInName", f"must not begin as the ids of API keys do ({KEY_PREFIX})")
+    if sign_in_key(name).startswith(PROVIDER_PREFIX):
+        raise InvalidInput.of("signInName", f"must not begin with {PROVIDER_PREFIX}")
     return name
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from runpass.clock import Clock
 from runpass.errors import Conflict
 from runpass.ids import OrganizationId, PersonId, ProjectId
-from runpass.server.access import people_store, store
+from runpass.server.access import identity_store, people_store, store
 from runpass.server.access.actors import Actor
 from runpass.server.access.bearers import digest, new_bearer
 from runpass.server.access.granting import check_projects
@@ -34,9 +34,11 @@ def change_roles(
 ) -> None:
     """Give a person other roles.
 
-    Raises `NotFound`, `InvalidInput` for projects that are not there, `Conflict` for the last admin.
+    Raises `NotFound`, `InvalidInput` for projects that are not there, `Conflict` for the last admin and for people
+    whose roles come from a provider's groups.
     """
     person = _held(tx, caller.organization_id, person_id)
+    _check_is_ours(tx, person)
     check_projects(tx, caller.organization_id, on)
     if (role, dict(on)) == (person.organization_role, person.project_roles):
         return
@@ -51,9 +53,11 @@ def change_roles(
 def invite_again(tx: Transaction, caller: Actor, person_id: PersonId, clock: Clock) -> Invited:
     """Take a person's password away and give the code with which the person sets another one.
 
-    Raises `NotFound`, and `Conflict` for the last admin, who would be nobody until the code is used.
+    Raises `NotFound`, and `Conflict` for the last admin, who would be nobody until the code is used, and for people
+    who sign in with a provider.
     """
     person = _held(tx, caller.organization_id, person_id)
+    _check_is_ours(tx, person)
     _check_not_last(tx, person)
     code, now = new_bearer("rpi"), clock.now()
     people_store.set_invitation(tx, person.id, digest(code), now + INVITATION)
@@ -93,6 +97,15 @@ def _held(tx: Transaction, organization_id: OrganizationId, person_id: PersonId)
     """Give a person whom nobody else changes until the end of the transaction."""
     store.lock_keys(tx, organization_id)
     return found_person(tx, organization_id, person_id)
+
+
+def _check_is_ours(tx: Transaction, person: Person) -> None:
+    # SECURITY: with a password of their own they could come back after the provider has let them go.
+    if identity_store.has_identity(tx, person.id):
+        raise Conflict(
+            "this person signs in with a provider, which says the roles",
+            hint="change the person's groups there, or what they mean in openid_roles_file",
+        )
 
 
 def _check_not_last(tx: Transaction, person: Person) -> None:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from runpass.errors import Conflict, InvalidInput
 from runpass.ids import OrganizationId, PersonId, SessionId
-from runpass.server.access import people_store, session_store, store
+from runpass.server.access import identity_store, people_store, session_store, store
 from runpass.server.access.actors import ActorKind
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.people import INVITATION, Invited, PersonRequest, found_person, invite_person, person_actor
@@ -187,10 +187,12 @@ def _one(
         person = found_person(tx, organization, PersonId(uuid_in(request, "person_id")))
         projects = store.project_names(tx, organization)
         sessions = session_store.list_sessions(tx, person_actor(person), request.app.state.clock.now())
+        has_provider = identity_store.has_identity(tx, person.id)
     now = {"organizationRole": person.organization_role.value}
     values = {
         "organization_id": organization,
         "person": person,
+        "has_provider": has_provider,
         "roles": [f"{role.value} of {projects.get(item, item)}" for item, role in person.project_roles.items()],
         "sessions": sessions,
         "fields": fields_with_projects(Roles, projects, given or now, error),

@@ -1,4 +1,4 @@
-"""API keys, people, and sessions of the console."""
+"""API keys, people, who they are at a provider, and sessions of the console."""
 
 from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, LargeBinary, String, Table, Uuid
 
@@ -42,6 +42,26 @@ people = Table(
     Index("ix_people_organization_id_id", "organization_id", "id"),
 )
 """Whoever is invited, for the first time or anew, has no password until the invitation is used."""
+
+person_identities = Table(
+    "person_identities",
+    metadata,
+    Column("issuer", String(512), primary_key=True),
+    Column("subject", String(255), primary_key=True),
+    Column("person_id", Uuid(), ForeignKey("people.id", ondelete="CASCADE"), nullable=False, unique=True),
+)
+"""Who a provider's subject is. SECURITY: never found by an e-mail address, which somebody else may get some day."""
+
+openid_sign_ins = Table(
+    "openid_sign_ins",
+    metadata,
+    Column("state_sha256", LargeBinary(32), primary_key=True),
+    Column("browser_sha256", LargeBinary(32), nullable=False),
+    Column("place", String(512), nullable=False),
+    moment("ends_at"),
+    Index("ix_openid_sign_ins_ends_at", "ends_at"),
+)
+"""Sign-ins that a provider has not answered yet. What is secret of one is in the browser alone."""
 
 console_sessions = Table(
     "console_sessions",
