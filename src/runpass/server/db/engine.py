@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
     OperationalError,
 )
 from sqlalchemy.exc import TimeoutError as PoolExhausted
+from sqlalchemy.pool import QueuePool
 
 from runpass.errors import ConfigurationError, Conflict, RunpassError, Unavailable
 
@@ -48,6 +49,10 @@ _SQLITE_CONFLICTS = frozenset(
 )
 _POSTGRESQL_CONFLICTS = frozenset({"23505", "23503", "23001"})
 """Unique, foreign key; and what PostgreSQL 18 calls a foreign key's `ON DELETE RESTRICT`."""
+
+_WAITS = 50
+_WAIT_SECONDS = 0.02
+_NEVER = threading.Event()
 
 _PAGE_CACHE_KIB = 256
 """Of each SQLite connection. 2 MiB, as is usual, would fill up in each of them; the system caches the file anyway."""
@@ -90,7 +95,17 @@ class Database:
                     del writing.info[_ENDINGS]
 
     def close(self) -> None:
-        """Close every pooled connection."""
+        """Close every connection; a transaction that is going on gets a second to end.
+
+        What a server did in a thread may outlive the task that waited for it. Its connection would go back to a pool
+        that is closed already, and stay open.
+        """
+        pool = self.engine.pool
+        assert isinstance(pool, QueuePool)  # noqa: S101 -- both kinds of engine have one
+        for _ in range(_WAITS):
+            if not pool.checkedout():
+                break
+            _NEVER.wait(_WAIT_SECONDS)
         self.engine.dispose()
 
 
