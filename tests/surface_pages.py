@@ -61,6 +61,17 @@ ACCESS = (
     Page("GET /console/sessions"),
     Page("POST /console/sessions/{session_id}/end", {"session_id": "session"}),
 )
-DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
+ONE = "/console/deployments/{deployment_id}"
+DEPLOYMENTS = (
+    Page(f"GET {BELOW}/outstanding", ORGANIZATION),
+    Page("GET /console/environments/{environment_id}/deployments", {"environment_id": "environment"}),
+    Page(f"GET {ONE}", {"deployment_id": "running"}),
+    Page(f"GET {ONE}/run", {"deployment_id": "running"}),
+    Page(f"GET {ONE}/log.txt", {"deployment_id": "ended"}),
+    Page(f"GET {ONE}/log/events", {"deployment_id": "ended"}),
+    Page(f"POST {ONE}/approve", {"deployment_id": "waiting"}),
+    Page(f"POST {ONE}/cancel", {"deployment_id": "queued"}),
+    Page(f"POST {ONE}/abort", {"deployment_id": "running"}),
+)
 
 PAGES = (*SHELL, *ACCESS, *DEPLOYMENTS)

@@ -21,7 +21,8 @@ from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.access.sessions import forget_sessions
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
-from runpass.server.deployments import login_store, outstanding_api, runners_ending
+from runpass.server.deployments import deployment_pages as one_deployment_pages
+from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments import subject_preview_api as subject_preview
@@ -29,6 +30,7 @@ from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import again_and_again, end_lost_runs, settle_logins
+from runpass.server.deployments.log_watch import LogWatch
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
@@ -104,7 +106,7 @@ ROOMS = (
     audit_events,
 )
 
-PAGES = (access_pages, tenancy_pages, deployment_pages)
+PAGES = (access_pages, tenancy_pages, deployment_pages, one_deployment_pages, log_pages)
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
 
@@ -211,9 +213,10 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    for name in ("database", "cipher", "clock", "settings", "logins", "refusals"):
+    for name in ("database", "cipher", "clock", "settings", "wakeups", "logins", "refusals"):
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
+    console.state.log_watch = LogWatch(console.state.database, console.state.wakeups)
     return console
 
 
