@@ -87,7 +87,18 @@ API_KEYS = (
     Page(f"POST {BELOW}/api-keys", ORGANIZATION, {"name": "new", "organizationRole": "User"}),
     Page(f"POST {BELOW}/api-keys/{{key_id}}/delete", {**ORGANIZATION, "key_id": "key"}),
 )
-DEPLOYMENTS = (Page(f"GET {BELOW}/outstanding", ORGANIZATION),)
+ONE = "/console/deployments/{deployment_id}"
+DEPLOYMENTS = (
+    Page(f"GET {BELOW}/outstanding", ORGANIZATION),
+    Page("GET /console/environments/{environment_id}/deployments", {"environment_id": "environment"}),
+    Page(f"GET {ONE}", {"deployment_id": "running"}),
+    Page(f"GET {ONE}/run", {"deployment_id": "running"}),
+    Page(f"GET {ONE}/log.txt", {"deployment_id": "ended"}),
+    Page(f"GET {ONE}/log/events", {"deployment_id": "ended"}),
+    Page(f"POST {ONE}/approve", {"deployment_id": "waiting"}),
+    Page(f"POST {ONE}/cancel", {"deployment_id": "queued"}),
+    Page(f"POST {ONE}/abort", {"deployment_id": "running"}),
+)
 RUNNER = {**ORGANIZATION, "runner_id": "runner"}
 RUNNERS = (
     Page(f"GET {BELOW}/runners", ORGANIZATION),

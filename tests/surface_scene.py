@@ -31,7 +31,7 @@ from runpass.server.access.people import person_actor
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.sessions import start_session, start_session_of
 from runpass.server.credentials.model import StoredCredential
-from runpass.server.deployments import lease_store, login_store, vault_logins
+from runpass.server.deployments import changing, lease_store, login_store, vault_logins
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.model import Deployment, DeployRequest, Lease
 from runpass.server.deployments.run_leases import finish, take
@@ -194,6 +194,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "running": running.id,
         "queued": queued.id,
         "waiting": waiting.id,
+        "ended": _cancelled(tenant, tenant.environment(project, template, "never deployed")),
         "lease": lease.lease_id,
         "login": _login(tenant, held, assigned, "accessor-of-a-token-in-use"),
         "left behind": left_behind,
@@ -229,6 +230,14 @@ def _planned(tenant: Tenant, environment: Environment) -> Deployment:
     assert lease is not None
     finish(rules, holder(runner, lease), Finish(fencing_token=lease.fencing_token, outcome=Outcome.SUCCESS))
     return queued
+
+
+def _cancelled(tenant: Tenant, environment: Environment) -> UUID:
+    """Give a deployment that has ended."""
+    queued = tenant.queue(environment)
+    with tenant.world.database.write() as tx:
+        changing.cancel_waiting(tx, environment.id, by="test", now=tenant.world.clock.now())
+    return queued.id
 
 
 def _key(tenant: Tenant, role: OrganizationRole, project: Any = None, on_it: ProjectRole | None = None) -> NewApiKey:

@@ -23,7 +23,8 @@ from runpass.server.access.sessions import forget_sessions
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.credentials import api as credentials
 from runpass.server.deployments import api as deployments
-from runpass.server.deployments import login_store, outstanding_api, runners_ending
+from runpass.server.deployments import deployment_pages as one_deployment_pages
+from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
 from runpass.server.deployments import runners_pages as runner_ending_pages
 from runpass.server.deployments import store as deployment_store
@@ -32,6 +33,7 @@ from runpass.server.deployments.audiences import OwnAudiences
 from runpass.server.deployments.id_token_door import IdTokenDoor
 from runpass.server.deployments.identity import Passport
 from runpass.server.deployments.keeper import again_and_again, end_lost_runs, settle_logins
+from runpass.server.deployments.log_watch import LogWatch
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
@@ -117,7 +119,7 @@ ROOMS = (
 PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
-    signing_key_pages,
+    *(signing_key_pages, one_deployment_pages, log_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
@@ -233,6 +235,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
     for name in names:
         setattr(console.state, name, getattr(api.state, name))
     console.state.pages = pages
+    console.state.log_watch = LogWatch(console.state.database, console.state.wakeups)
     return console
 
 

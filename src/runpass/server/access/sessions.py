@@ -78,15 +78,18 @@ def _start(tx: Transaction, actor: Actor, now: datetime) -> Secret:
     return bearer
 
 
-def find_session(database: Database, bearer: Secret, clock: Clock) -> tuple[Session, Actor]:
-    """Give the session of a bearer, and who it is, with the roles of this moment. Raises `Unauthenticated`."""
+def find_session(database: Database, bearer: Secret, clock: Clock, *, is_use: bool = True) -> tuple[Session, Actor]:
+    """Give the session of a bearer, and who it is, with the roles of this moment. Raises `Unauthenticated`.
+
+    Where it `is_use`, the session goes on for a while; a page that is only open does not use it.
+    """
     now = clock.now()
     with database.read() as tx:
         found = session_store.find_session(tx, digest(bearer), now)
     if found is None:
         raise Unauthenticated("this session is over")
     session, owner = found
-    if now - session.last_seen_at >= _TOUCH_EVERY:
+    if is_use and now - session.last_seen_at >= _TOUCH_EVERY:
         _touch(database, session, now)
     return session, person_actor(owner) if isinstance(owner, Person) else actor_of(owner)
 

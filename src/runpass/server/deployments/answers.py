@@ -126,7 +126,7 @@ def deployment_answer(
     starter = user(tx, deployment.organization_id, deployment.started_by)
     answer = _deployment_answer(deployment, starter, shown_outputs(tx, cipher, deployment))
     leaks = [LeakAnswer(secret=leak.secret, step=leak.step) for leak in deployment.leaks]
-    refusal = _refusal(deployment, with_expected=with_expected)
+    refusal = refusal_answer(deployment, with_expected=with_expected)
     return answer.model_copy(update={"refusal": refusal, "leaks": leaks})
 
 
@@ -153,12 +153,13 @@ def _deployment_answer(deployment: Deployment, starter: User, output: dict[str, 
         finished_at=deployment.finished_at,
         error=deployment.error,
         failed_step=deployment.failed_step,
-        refusal=_refusal(deployment),
+        refusal=refusal_answer(deployment),
         output=output,
     )
 
 
-def _refusal(deployment: Deployment, *, with_expected: bool = False) -> RefusalAnswer | None:
+def refusal_answer(deployment: Deployment, *, with_expected: bool = False) -> RefusalAnswer | None:
+    """Give why a run did not get its secrets; `with_expected` for those who manage its credentials."""
     if not deployment.refusal:
         return None
     found = RefusalAnswer.model_validate(deployment.refusal)

@@ -6,13 +6,11 @@ from uuid import UUID
 from fastapi import APIRouter, Path, Query
 from pydantic import JsonValue
 
-from runpass.errors import InvalidInput, NotFound
-from runpass.ids import DeploymentId
+from runpass.errors import InvalidInput
 from runpass.protocol.reports import MAX_NUMBER
-from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
-from runpass.server.deployments import approval, log_store, store
+from runpass.server.deployments import deciding, log_store
 from runpass.server.deployments.answers import (
     DeploymentAnswer,
     LogEventAnswer,
@@ -21,14 +19,13 @@ from runpass.server.deployments.answers import (
     deployment_answer,
     step_answer,
 )
-from runpass.server.deployments.changing import change_state, count_end
+from runpass.server.deployments.changing import count_end
+from runpass.server.deployments.deciding import deployment_for
 from runpass.server.deployments.dependencies import AtDesk
-from runpass.server.deployments.model import Deployment, DeploymentStatus
 from runpass.server.deployments.reporting import may_go_on
 from runpass.server.deployments.transitions import Event
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy.lookup import environment_for
-from runpass.server.tenancy.tree_store import hold_open
 
 router = APIRouter(tags=["Environments and deployments"])
 PAGE = 1_000
@@ -47,10 +44,7 @@ def get(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
 def approve(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
     """Approve the plan of a deployment that waits for it; a runner takes it again and carries it out."""
     with desk.database.write() as tx:
-        deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.RUN_APPLY)
-        _, project = environment_for(tx, desk.caller, deployment.environment_id, Permission.RUN_APPLY)
-        hold_open(tx, project)
-        approval.approve(tx, desk.cipher, deployment, desk.caller, desk.clock.now())
+        deployment = deciding.approve(tx, desk.cipher, desk.caller, deployment_id, desk.clock.now())
         answer = _shown(tx, desk, deployment_id)
     desk.wakeups.work_arrived(deployment.pool_id)
     return answer
@@ -72,7 +66,7 @@ def abort(deployment_id: UUID, desk: AtDesk) -> DeploymentAnswer:
 def list_steps(deployment_id: UUID, desk: AtDesk) -> list[StepAnswer]:
     """List a deployment's steps in order."""
     with desk.database.read() as tx:
-        deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+        deployment = deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
         return [step_answer(deployment, step) for step in log_store.list_steps(tx, deployment.id)]
 
 
@@ -86,7 +80,7 @@ def step_log(
     """Give a page of a step's log. `startTime` is the `nextStartTime` of an earlier answer."""
     after = _place(start_time)
     with desk.database.read() as tx:
-        deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+        deployment = deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
         has_ended = log_store.step_has_ended(tx, deployment.id, step_name)  # before its events: none is missed so
         found = log_store.list_events(tx, deployment.id, step_name, after=after, limit=PAGE)
     events = [
@@ -110,10 +104,7 @@ def _place(start_time: str) -> int:
 
 def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer:
     with desk.database.write() as tx:
-        deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.ABORT_DEPLOYMENT)
-        if not (event is Event.ABORT and deployment.status is DeploymentStatus.ABORTING):
-            change_state(tx, deployment, event, by=desk.caller.audit_name, now=desk.clock.now())
-        changed = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+        changed = deciding.end(tx, desk.caller, deployment_id, event, desk.clock.now())
         answer = deployment_answer(tx, desk.cipher, changed)
     count_end(changed, changed.status)
     desk.wakeups.work_arrived(changed.pool_id)
@@ -121,22 +112,7 @@ def _change(desk: AtDesk, deployment_id: UUID, event: Event) -> DeploymentAnswer
 
 
 def _shown(tx: Transaction, desk: AtDesk, deployment_id: UUID) -> DeploymentAnswer:
-    deployment = _deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
+    deployment = deployment_for(tx, desk.caller, deployment_id, Permission.VIEW_PROJECT)
     _, project = environment_for(tx, desk.caller, deployment.environment_id, Permission.VIEW_PROJECT)
     manages = desk.caller.may(Permission.MANAGE_CREDENTIALS, project.scope)
     return deployment_answer(tx, desk.cipher, deployment, with_expected=manages)
-
-
-def _deployment_for(tx: Transaction, caller: Actor, deployment_id: UUID, permission: Permission) -> Deployment:
-    """Give a deployment that the caller may use so.
-
-    SECURITY: the environment's project decides, as it stands now, not the one that the deployment was queued in.
-    """
-    deployment = store.get_deployment(tx, caller.organization_id, DeploymentId(deployment_id))
-    if deployment is None:
-        raise NotFound("there is no such deployment")
-    try:
-        environment_for(tx, caller, deployment.environment_id, permission)
-    except NotFound as error:
-        raise NotFound("there is no such deployment") from error
-    return deployment

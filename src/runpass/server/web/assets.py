@@ -15,6 +15,7 @@ _MEDIA_TYPES: Final = {
     "console.css": "text/css",
     "console.js": "text/javascript",
     "htmx.js": "text/javascript",
+    "log.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 
