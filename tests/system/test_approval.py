@@ -1,6 +1,5 @@
 """Approval on a real server with a real runner and a real OpenBao: nobody who may only plan changes anything."""
 
-import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -10,13 +9,11 @@ from typing import Any
 import pytest
 
 from git_server import GitServer
-from runpass.api_client import FINAL
 from runpass.errors import Conflict, Forbidden
-from runpass.local.admin import Admin
 from scene import PASSWORD, Project, Scene, as_role
+from scene_steps import ROUTE, environment_of, until
 from services import needs
 
-ROUTE = "/environments/deployments"
 CODE = """
 terraform {
   backend "local" {
@@ -32,33 +29,6 @@ output "hidden" {
   sensitive = true
 }
 """
-
-
-def until(client: Admin, deployment_id: str, status: str) -> dict[str, Any]:
-    deadline = time.monotonic() + 60
-    while True:
-        found: dict[str, Any] = client.call("GET", f"{ROUTE}/{deployment_id}")
-        if found["status"] == status:
-            return found
-        assert found["status"] not in FINAL, (found["error"], client.log(deployment_id))
-        assert time.monotonic() < deadline, found["status"]
-        time.sleep(0.2)
-
-
-def environment_of(scene: Scene, project: str, template: dict[str, Any], **body: Any) -> dict[str, Any]:
-    """Make a template and an environment of it that is not deployed yet."""
-    api, name = scene.api, scene.unique("approval")
-    made = api.call("POST", "/blueprints", {"name": name, "organizationId": api.organization_id, **template})
-    api.call("PATCH", f"/blueprints/{made['id']}/projects", {"projectId": project})
-    request = {
-        "name": name,
-        "projectId": project,
-        "deployRequest": {"blueprintId": made["id"]},
-        "preventAutoDeploy": True,
-        **body,
-    }
-    environment: dict[str, Any] = api.call("POST", "/environments", request)
-    return environment
 
 
 @pytest.fixture

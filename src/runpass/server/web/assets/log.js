@@ -58,11 +58,13 @@ function drawLines(lines) {
     news.get(line.step).append(drawLine(line));
   }
   for (const [name, drawn] of news) {
-    const log = known.get(name)?.querySelector(".log");
+    const step = known.get(name);
+    const log = step?.querySelector(".log");
     if (!log) continue;
+    if (log.childElementCount === 0) step.open = true; // it had nothing to show until now
     log.append(drawn);
     while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
-    known.get(name).querySelector(".nothing")?.remove();
+    step.querySelector(".nothing")?.remove();
   }
   seek();
   keepUp();
