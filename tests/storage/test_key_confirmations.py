@@ -137,7 +137,10 @@ def test_a_vault_with_a_url_of_its_own_confirms_a_key_at_any_server_and_one_on_t
         answer(server, runner, check)
     assert standings(world, key)["own"] == (
         "not-confirmed",
-        "it fetched a key set, and not from its own URL: run `runpass vault apply`",
+        (
+            "it fetched a key set, and not from its own URL when it was checked last: run `runpass vault apply`,"
+            " unless that was done since"
+        ),
     )
     other.keeper.tend()
     assert standings(world, key) == {

@@ -62,6 +62,7 @@ def test_the_token_makes_the_organization_and_its_admin_who_is_signed_in(
     browser: Browser, world: World, token: Secret, tmp_path: Any
 ):
     (tmp_path / FILE_NAME).write_text(token.reveal())
+    assert browser.get("/console/").headers["location"] == PAGE, "the first page leads there"
     assert browser.get(PAGE).status_code == 200
     answer = send(browser, token.reveal())
     assert (answer.status_code, answer.headers["location"]) == (303, "/console/")

@@ -44,7 +44,8 @@ def test_sigterm_lets_runs_end_and_takes_no_more(plane):
         later = plane.offer("echo never")
         assert plane.wait_finished(lease).outcome is Outcome.SUCCESS
         assert runner.process.wait(10) == 0
-        assert later.lease_id not in plane.offered_at
+        # It may have been handed to a poll that the runner had given up: nobody ever speaks of it.
+        assert later.lease_id not in {*plane.heartbeats, *plane.steps, *plane.finishes}
         assert runner.workspaces() == []
 
 

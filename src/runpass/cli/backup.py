@@ -1,5 +1,6 @@
 """`runpass backup` and `runpass restore`: a whole installation in one sealed file."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,7 @@ def backup(  # noqa: PLR0913 -- one parameter for each option
     as_json: AsJson = False,
 ) -> None:
     """Write database and keys into a new file, sealed. Everything may be running; it is one moment of the database."""
+    _one_place(up=up, of_up=(data, keys), of_server=(settings, data_dir, database_url))
     key = _file_key(passphrase_file, key_file, is_new=True)
     if up:
         from runpass.local.up_backup import back_up
@@ -90,15 +92,18 @@ def restore(  # noqa: PLR0913 -- one parameter for each option
     as_json: AsJson = False,
 ) -> None:
     """Put a backup into an empty place, once all of it is verified. No server may be running on it."""
+    _one_place(up=up, of_up=(data, keys), of_server=(settings, data_dir, database_url))
     key = _file_key(passphrase_file, key_file, is_new=False)
     if up:
         from runpass.local.up_backup import restore as restore_up
 
-        contents = restore_up(_options(data, keys), file, key)
+        options = _options(data, keys)
+        contents, place = restore_up(options, file, key), f"{options.data} and {options.keys}"
     else:
         from runpass.server.keeping.server_backup import restore_server
 
-        contents = restore_server(server_settings(settings, data_dir, database_url), file, key)
+        loaded = server_settings(settings, data_dir, database_url)
+        contents, place = restore_server(loaded, file, key), str(loaded.data_dir)
     from runpass.server.db.migrate import head
 
     rows, revision = sum(contents.rows.values()), contents.manifest.revision
@@ -107,11 +112,22 @@ def restore(  # noqa: PLR0913 -- one parameter for each option
         print_json(shown | {"masterKeyIds": list(contents.manifest.master_key_ids), "keys": bool(contents.files)})
         return
     typer.echo(f"{rows} rows of revision {revision}, as they were at {contents.manifest.made_at}")
+    say(f"Restored into {place}.")
     if revision != head():
         say("The schema is an earlier one: run runpass migrate before the server.")
     if not contents.files:
         say(f"The backup holds no keys: the server needs master key {' and '.join(contents.manifest.master_key_ids)}.")
     say("The first server ends what was unfinished then. What is left to you: docs/how-to/back-up-and-restore.md")
+
+
+def _one_place(*, up: bool, of_up: Iterable[object], of_server: Iterable[object]) -> None:
+    """Refuse options that would be ignored: whoever names a place must not find the keys in another one."""
+    if up and any(item is not None for item in of_server):
+        raise InvalidInput(
+            "--settings, --data-dir and --database-url go without --up", hint="with it: --data and --keys"
+        )
+    if not up and any(item is not None for item in of_up):
+        raise InvalidInput("--data and --keys go with --up", hint="without it: --settings, or --data-dir")
 
 
 def _options(data: Path | None, keys: Path | None) -> "UpOptions":

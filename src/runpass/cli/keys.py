@@ -91,6 +91,8 @@ def confirmations(
         print_json({"key": _shown(key), "vaults": found})
         return
     say(f"{key.kid} ({key.state.value})")
+    if not found:
+        say("No Vault is known to trust the shared issuer. Those of an organization's own issuer cannot be told apart.")
     print_rows(
         found, {"Organization": "organizationId", "Vault": "vault", "Key": "standing", "At": "seenAt", "Why": "why"}
     )

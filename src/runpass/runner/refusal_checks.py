@@ -23,7 +23,7 @@ OUTDATED: Final = (
 )
 OTHER_ISSUER: Final = (
     "What was recorded is for tokens of {recorded}, and this one is of {issuer}: the organization's issuer has been"
-    " changed since. `runpass vault apply` writes auth method and role for it."
+    " changed since. `runpass vault apply --take-over` writes auth method and role for it."
 )
 _NAMED_CLAIM: Final = re.compile(r'claim "((?:[^"\\]|\\.)*)"')
 _CLAIMS_OF: Final = {"issuer": "iss", "subject": "sub", "audience": "aud", "expired": "exp", "not_yet_valid": "nbf"}

@@ -129,7 +129,8 @@ def _refuse_foreign(state: DesiredState, config: Mapping[str, Any]) -> None:
 def _trusts(path: str, who: object) -> SetupConflict:
     return SetupConflict(
         f"{path} trusts somebody else already: {visible(str(who), 255)}",
-        hint="Choose another auth mount path: replacing this config would lock out whoever logs in with it.",
+        hint="Choose another auth mount path: replacing this config would lock out whoever logs in with it."
+        " Where that is this organization's issuer of before, --take-over replaces it.",
     )
 
 

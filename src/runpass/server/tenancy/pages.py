@@ -9,10 +9,15 @@ from starlette.routing import Route
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.tenancy.lookup import own_organization
+from runpass.server.tenancy.setting_up import needs_set_up
+from runpass.server.web.pages import redirection
+from runpass.server.web.places import SET_UP
 
 
 def home_page(request: Request) -> Response:
-    """List the organizations of the visitor: an API key belongs to exactly one."""
+    """List the organizations of the visitor, who belongs to exactly one. Without any, the first run comes first."""
+    if needs_set_up(request.app.state.database):
+        return redirection(SET_UP)
     actor = visit(request).actor
     actor.require_organization(actor.organization_id, Permission.VIEW_ORGANIZATION)
     with request.app.state.database.read() as tx:

@@ -25,6 +25,7 @@ PUBLISHED_EVERYWHERE: Final = timedelta(seconds=1)
 LOOK_EVERY_SECONDS: Final = 0.5
 IDLE: Final = 20
 """A look that took long is followed by a pause that many times as long."""
+UNHURRIED_SECONDS: Final = 30.0
 AT_ONCE: Final = 200
 """Checks that are queued in one transaction."""
 MOST_NAMED: Final = 20
@@ -68,18 +69,17 @@ class ConfirmationKeeper:
         self._rings = rings
         self._sightings = sightings
         self._again_at = 0.0
-        self._done_with: str | None = None
 
     def tend(self) -> None:
         """Keep what was fetched; if a key is on its way, look whether there is anything to check or to confirm."""
         self._sightings.keep()
         key = self._upcoming()
         began = self._clock.monotonic()
-        if key is None or key.kid == self._done_with or began < self._again_at:
+        if key is None or began < self._again_at:
             return
-        if not self._looked(key) and not key.confirmation_awaited:
-            self._done_with = key.kid  # everything was checked once, and nobody waits
-        self._again_at = began + IDLE * (self._clock.monotonic() - began)
+        # Where everything was checked and nobody waits, a Vault may still be given a URL of its own.
+        pause = 0.0 if self._looked(key) or key.confirmation_awaited else UNHURRIED_SECONDS
+        self._again_at = began + max(pause, IDLE * (self._clock.monotonic() - began))
 
     def _upcoming(self) -> KeyRecord | None:
         """Give the key whose Vaults are to be checked, as this process knows it; usually there is none."""

@@ -124,7 +124,10 @@ def _why_not(check: StoredKeyCheck | None, now: datetime) -> str:
 def _done(check: StoredKeyCheck) -> str:
     match check.refetched:
         case Refetched.FETCHED if check.seen_at is None:
-            return "it fetched a key set, and not from its own URL: run `runpass vault apply`"
+            return (
+                "it fetched a key set, and not from its own URL when it was checked last: run `runpass vault apply`,"
+                " unless that was done since"
+            )
         case Refetched.FETCH_FAILED:
             return "it could not fetch the key set, or not read it"
         case Refetched.ACCEPTED:

@@ -11,6 +11,7 @@ from runpass.server.web.pages import redirection
 CONSOLE: Final = "/console"
 HOME: Final = "/console/"
 SESSIONS: Final = "/console/sessions"
+SET_UP: Final = "/console/set-up"
 _LONGEST: Final = 512
 _OURS: Final = re.compile(r"/console(?:/[A-Za-z0-9_-]+)*/?(?:\?[A-Za-z0-9_=&-]*)?")
 

@@ -2,14 +2,14 @@
 // Every page works without it. It reads `data-` attributes, and writes text, never HTML.
 "use strict";
 
-/** Show moments in the reader's own time zone; UTC stays to be read on hover and by screen readers. */
+/** Show moments in the reader's own time zone, which is named; UTC stays to be read on hover and by screen readers. */
 function localTimes(within) {
   for (const time of within.querySelectorAll("time[datetime]:not([data-local])")) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     time.dataset.local = "";
     time.title = time.textContent;
-    time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" }).format(at);
+    time.textContent = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" }).format(at);
   }
 }
 
