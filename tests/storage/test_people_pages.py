@@ -127,7 +127,7 @@ def test_the_last_admin_is_told_why_nothing_happens(
     for path, fields in (("remove", {}), ("invite", {}), ("roles", {"organizationRole": "User"})):
         answer = send(admin, f"{here}/{path}", **fields)
         assert answer.status_code == 409
-        assert "last admin who can sign in" in answer.text
+        assert "last admin who can sign in. Make somebody else an admin first, who then joins." in answer.text
     left = person(world, tenant, ann)
     assert left is not None
     assert (left.organization_role, left.password_hash) == (OrganizationRole.ADMIN, ann.password_hash)
