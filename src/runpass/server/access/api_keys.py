@@ -95,7 +95,7 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> None:
     """Delete a key, which may be the caller's own.
 
-    Raises `NotFound`; `Conflict` for the last Admin key: nobody could make another one.
+    Raises `NotFound`; `Conflict` for the last Admin key, so that programs are never locked out.
     """
     store.lock_keys(tx, organization_id)
     key = store.get_api_key(tx, organization_id, key_id)
@@ -103,8 +103,7 @@ def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: Api
         raise NotFound("there is no such API key")
     admin = OrganizationRole.ADMIN
     if key.organization_role is admin and store.count_api_keys(tx, organization_id, admin) == 1:
-        message = "this is the organization's last Admin key, and nobody could make another one"
-        raise Conflict(message, hint="make another Admin key first")
+        raise Conflict("this is the organization's last Admin key", hint="make another Admin key first")
     store.delete_api_key(tx, organization_id, key_id)
 
 
