@@ -16,7 +16,7 @@ from runpass.ids import CredentialId, PoolId, VaultTaskId, new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
 from runpass.protocol.key_checks import KeyCheck, KeyCheckReport
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.rules import clear_text_refusal
@@ -108,7 +108,7 @@ def results_of(tx: Transaction, ids: Collection[VaultTaskId]) -> list[StoredKeyC
 
 def take_key_check(rules: TestRules, runner: Runner) -> KeyCheck | None:
     """Give the next key check that the runner may make; nothing if there is none."""
-    now, secret = rules.clock.now(), new_bearer("rpt")
+    now, secret = rules.clock.now(), new_bearer(Bearer.TASK)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)
         if known is None:
