@@ -26,7 +26,7 @@ from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.encryption import Place as ColumnPlace
 from runpass.server.db.engine import Transaction
 from runpass.server.issuer.algorithms import Algorithm, base64url, generate, public_jwk, sign
-from runpass.server.runners.model import Runner
+from runpass.server.runners.model import IN_TOUCH, Runner
 from runpass.server.runners.store import hold_runner
 from runpass.server.tenancy.store import get_organization, get_project
 from runpass.server.vault_tasks import key_check_store as store
@@ -36,8 +36,6 @@ from runpass.server.vault_tasks.known_vaults import KnownVault, place_of
 from runpass.server.vault_tasks.model import TAKES
 
 KEPT: Final = timedelta(days=90)
-ALIVE: Final = timedelta(minutes=2)
-"""A runner asks for work more often than this."""
 NOBODY: Final = "nobody"
 CHANGED: Final = "the credential has been changed since, or is gone"
 UNREADABLE: Final = "what is stored of the credential, or of the probe, does not open"
@@ -165,7 +163,7 @@ def throw_away_token(issuer_url: str) -> Secret:
 def _pool(tx: Transaction, vault: KnownVault, now: datetime, turn: int) -> PoolId | None:
     """Give a pool that may reach the Vault: one whose runners are there, or else the one that was there last."""
     pools = store.pools_of(tx, vault.organization_id)
-    alive = sorted(pool for pool, seen in pools if seen > now - ALIVE)
+    alive = sorted(pool for pool, seen in pools if seen > now - IN_TOUCH)
     if alive:
         return alive[turn % len(alive)]
     return pools[0][0] if pools else None
