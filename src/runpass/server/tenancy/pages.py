@@ -12,7 +12,7 @@ from runpass.server.tenancy.lookup import own_organization
 
 
 def home_page(request: Request) -> Response:
-    """List the organizations of the visitor: an API key belongs to exactly one."""
+    """List the organizations of the visitor. API keys and people belong to exactly one."""
     actor = visit(request).actor
     actor.require_organization(actor.organization_id, Permission.VIEW_ORGANIZATION)
     with request.app.state.database.read() as tx:
