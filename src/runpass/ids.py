@@ -27,7 +27,6 @@ VaultTaskId = NewType("VaultTaskId", UUID)
 VaultLoginId = NewType("VaultLoginId", UUID)
 SessionId = NewType("SessionId", UUID)
 RelyingPartyId = NewType("RelyingPartyId", UUID)
-AuditId = NewType("AuditId", UUID)
 
 
 def new_id() -> UUID:

@@ -4,6 +4,15 @@ import os
 from pathlib import Path
 
 
+def sync_directory(directory: Path) -> None:
+    """Have the names in a directory reach the disk, as those of files that were just put there; raises `OSError`."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def replace_private(path: Path, content: bytes) -> None:
     """Write a file of mode 0600, whatever stood there before and whatever the umask says; raises `OSError`.
 

@@ -12,7 +12,7 @@ from runpass.errors import Conflict, InvalidInput
 from runpass.ids import OrganizationId, new_id
 from runpass.secret import Secret
 from runpass.server.access import identity_store, people_store, session_store
-from runpass.server.access.bearers import new_bearer
+from runpass.server.access.bearers import Bearer, new_bearer
 from runpass.server.access.people import checked_sign_in_name, person_actor
 from runpass.server.access.people_changing import change_roles, invite_again
 from runpass.server.access.people_store import Person
@@ -130,13 +130,13 @@ def test_an_admin_gives_no_password_and_no_roles_to_people_of_a_provider(world: 
 
 
 def test_a_sign_in_is_used_once_by_its_own_browser_within_ten_minutes(world: World):
-    browser, now = new_bearer("rpf"), world.clock.now()
+    browser, now = new_bearer(Bearer.FORM), world.clock.now()
     with world.database.write() as tx:
         begun, late = begin(tx, browser, "/console/sessions", now), begin(tx, browser, "//evil.example", now)
     assert late.place == "/console/"
     wrong = (
-        (begun.state, new_bearer("rpf"), now),
-        (Secret("rps_x"), browser, now),
+        (begun.state, new_bearer(Bearer.FORM), now),
+        (Secret("rpo_x"), browser, now),
         (late.state, browser, now + LIFETIME),
     )
     for state, who, at in wrong:
@@ -149,7 +149,7 @@ def test_a_sign_in_is_used_once_by_its_own_browser_within_ten_minutes(world: Wor
 
 
 def test_nothing_of_a_sign_in_can_be_redeemed_with_the_database_alone(world: World):
-    browser = new_bearer("rpf")
+    browser = new_bearer(Bearer.FORM)
     with world.database.write() as tx:
         begun = begin(tx, browser, "", world.clock.now())
         row = repr(tx.execute(select(openid_sign_ins)).one())
@@ -161,7 +161,7 @@ def test_nothing_of_a_sign_in_can_be_redeemed_with_the_database_alone(world: Wor
 
 def test_sign_ins_that_nobody_ends_do_not_pile_up(world: World, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(under_way, "MOST", 3)
-    browser, now = new_bearer("rpf"), world.clock.now()
+    browser, now = new_bearer(Bearer.FORM), world.clock.now()
     begun = []
     for second in range(5):
         with world.database.write() as tx:

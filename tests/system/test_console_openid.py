@@ -231,7 +231,7 @@ def test_an_answer_counts_in_the_browser_that_asked_and_is_not_used_up_by_anothe
 def test_a_state_that_was_never_given_is_refused(scene: Scene, client: Client):
     scene.provider.set(people={"fay": {"groups": ["people"]}})
     place = client.come_back(scene, "fay")
-    for wrong in (re.sub(r"state=[^&]*", "state=rps_other", place), re.sub(r"state=[^&]*&?", "", place)):
+    for wrong in (re.sub(r"state=[^&]*", "state=rpo_other", place), re.sub(r"state=[^&]*&?", "", place)):
         answer = client.ask("GET", wrong)
         assert answer.status_code == httpx2.codes.BAD_REQUEST
         assert "not begun in this browser" in said(answer)

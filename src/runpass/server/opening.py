@@ -10,6 +10,7 @@ from pathlib import Path
 
 from runpass.clock import SYSTEM_CLOCK, Clock
 from runpass.errors import ConfigurationError, Unavailable
+from runpass.private_files import sync_directory
 from runpass.secret import Secret
 from runpass.server.db.encryption import KEY_BYTES, Cipher
 from runpass.server.db.engine import Database, open_database
@@ -182,17 +183,9 @@ def _create(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         with suppress(FileExistsError):  # another process was faster, and its file is as good
             os.link(aside, path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def open_cipher(settings: ServerSettings) -> Cipher:

@@ -9,7 +9,7 @@ from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.api_keys import _basic
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.access.permissions import (
     ORGANIZATION_PERMISSIONS,
     PROJECT_PERMISSIONS,
@@ -118,7 +118,7 @@ def test_who_may_only_look_is_told_which_permission_is_missing():
 
 
 def test_a_bearer_is_random_and_is_stored_as_a_digest():
-    one, other = new_bearer("rps"), new_bearer("rps")
+    one, other = new_bearer(Bearer.API_KEY), new_bearer(Bearer.API_KEY)
     assert one != other
     assert one.reveal().startswith("rps_")
     assert len(base64.urlsafe_b64decode(one.reveal().partition("_")[2] + "=")) == 32
@@ -127,11 +127,11 @@ def test_a_bearer_is_random_and_is_stored_as_a_digest():
 
 
 def test_a_bearer_matches_only_itself():
-    bearer = new_bearer("rps")
+    bearer = new_bearer(Bearer.API_KEY)
     stored = digest(bearer)
     assert matches(bearer, stored)
     assert matches(Secret(bearer.reveal()), stored)
-    for wrong in (new_bearer("rps"), Secret(""), Secret(bearer.reveal()[:-1]), Secret(bearer.reveal() + "x")):
+    for wrong in (new_bearer(Bearer.API_KEY), Secret(""), Secret(bearer.reveal()[:-1]), Secret(bearer.reveal() + "x")):
         assert not matches(wrong, stored)
     assert not matches(bearer, b"")
 

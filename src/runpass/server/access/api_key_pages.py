@@ -21,6 +21,7 @@ from runpass.server.access.store import ApiKey
 from runpass.server.access.users import users
 from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
+from runpass.server.web.errors import in_sentences
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
@@ -81,7 +82,7 @@ def _made(request: Request, who: Visit, fields: Any) -> Response:
     except InvalidInput as error:
         return _page(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        return _page(request, who, given=fields, problem=error, status=HTTPStatus.CONFLICT)
+        return _page(request, who, given=fields, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
     return _page(request, who, made=made)
 
 
@@ -90,7 +91,7 @@ def _deleted(request: Request, who: Visit, key_id: ApiKeyId) -> Response:
         with request.app.state.database.write() as tx:
             end_api_key(tx, who.actor, key_id, request.app.state.clock.now())
     except Conflict as error:
-        return _page(request, who, problem=error, status=HTTPStatus.CONFLICT)
+        return _page(request, who, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
     return redirection(f"{ORGANIZATIONS}/{who.actor.organization_id}/api-keys")
 
 
@@ -100,7 +101,7 @@ def _page(  # noqa: PLR0913 -- what is shown beside the list
     *,
     given: Any = None,
     error: InvalidInput | None = None,
-    problem: Conflict | None = None,
+    problem: str = "",
     made: NewApiKey | None = None,
     status: int = HTTPStatus.OK,
 ) -> Response:

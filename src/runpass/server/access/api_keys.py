@@ -14,7 +14,7 @@ from runpass.ids import ApiKeyId, OrganizationId, ProjectId, new_id
 from runpass.secret import Secret
 from runpass.server.access import store
 from runpass.server.access.actors import Actor
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.access.granting import check_projects, told
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.store import ApiKey
@@ -22,7 +22,7 @@ from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Database, Transaction
 
 _log = structlog.get_logger(__name__)
-_NOBODY = digest(new_bearer("nobody"))
+_NOBODY = digest(new_bearer(Bearer.NOBODY))
 _TOUCH_EVERY = timedelta(minutes=1)
 MOST_KEYS = 1_000
 """Keys of one organization."""
@@ -64,7 +64,7 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
     if store.count_api_keys(tx, wanted.organization_id) >= MOST_KEYS:
         message = f"an organization has at most {MOST_KEYS} API keys"
         raise Conflict(message, hint="delete keys that nobody uses any more")
-    secret = new_bearer("rps")
+    secret = new_bearer(Bearer.API_KEY)
     key = ApiKey(
         id=ApiKeyId(new_id()),
         organization_id=wanted.organization_id,
@@ -95,7 +95,7 @@ def create_api_key(tx: Transaction, wanted: KeyRequest, *, by: str, clock: Clock
 def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: ApiKeyId) -> None:
     """Delete a key, which may be the caller's own.
 
-    Raises `NotFound`; `Conflict` for the last Admin key: nobody could make another one.
+    Raises `NotFound`; `Conflict` for the last Admin key, so that programs are never locked out.
     """
     store.lock_keys(tx, organization_id)
     key = store.get_api_key(tx, organization_id, key_id)
@@ -103,8 +103,7 @@ def delete_api_key(tx: Transaction, organization_id: OrganizationId, key_id: Api
         raise NotFound("there is no such API key")
     admin = OrganizationRole.ADMIN
     if key.organization_role is admin and store.count_api_keys(tx, organization_id, admin) == 1:
-        message = "this is the organization's last Admin key, and nobody could make another one"
-        raise Conflict(message, hint="make another Admin key first")
+        raise Conflict("this is the organization's last Admin key", hint="make another Admin key first")
     store.delete_api_key(tx, organization_id, key_id)
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from runpass.errors import NotFound, Unauthenticated
 from runpass.secret import Secret
-from runpass.server.access.bearers import new_bearer
+from runpass.server.access.bearers import Bearer, new_bearer
 from runpass.server.access.people_store import Person
 from runpass.server.access.sessions import end_session, start_session_of
 from runpass.server.access.visits import visit
@@ -31,7 +31,7 @@ def entrance(
     request: Request, template: str, values: Mapping[str, Any], problem: str = "", status: int = HTTPStatus.OK
 ) -> Response:
     """Give a form. The cookie beside it stays the same in a browser that has several of these pages open."""
-    token = cookie(request, SIGN_IN) or new_bearer("rpf")
+    token = cookie(request, SIGN_IN) or new_bearer(Bearer.FORM)
     about = {**values, "form_token": form_token(token), "problem": problem}
     answer: Response = request.app.state.pages.page(request, template, about, status)
     set_cookie(answer, SIGN_IN, token)

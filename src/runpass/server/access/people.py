@@ -18,7 +18,7 @@ from runpass.ids import OrganizationId, PersonId, ProjectId, new_id
 from runpass.secret import Secret
 from runpass.server.access import people_store, store
 from runpass.server.access.actors import Actor, ActorKind
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.access.granting import check_projects, told
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
@@ -33,7 +33,7 @@ KEY_PREFIX: Final = "rpk_"
 """How the ids of API keys begin: the sign-in form tells them from people's names by it."""
 PROVIDER_PREFIX: Final = "openid:"
 """How the sign-in names of people begin whom a provider vouches for: nobody types one."""
-_NOBODY: Final = digest(new_bearer("nobody"))
+_NOBODY: Final = digest(new_bearer(Bearer.NOBODY))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def invite_person(tx: Transaction, wanted: PersonRequest, *, by: str, clock: Clo
     Raises `InvalidInput` for a name that is taken or for roles on projects that are not there, `Conflict` when the
     organization has too many people.
     """
-    code, now = new_bearer("rpi"), clock.now()
+    code, now = new_bearer(Bearer.INVITATION), clock.now()
     person = new_person(wanted, by=by, now=now, invitation=(digest(code), now + INVITATION))
     add_person(tx, person, "person.invited", by=by)
     return Invited(person, code)

@@ -13,7 +13,7 @@ from runpass.errors import Conflict
 from runpass.ids import OrganizationId, PersonId, ProjectId
 from runpass.server.access import identity_store, people_store, store
 from runpass.server.access.actors import Actor
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.access.granting import check_projects
 from runpass.server.access.people import INVITATION, Invited, about, found_person, person_actor, roles_of
 from runpass.server.access.people_store import Person
@@ -59,7 +59,7 @@ def invite_again(tx: Transaction, caller: Actor, person_id: PersonId, clock: Clo
     person = _held(tx, caller.organization_id, person_id)
     _check_is_ours(tx, person)
     _check_not_last(tx, person)
-    code, now = new_bearer("rpi"), clock.now()
+    code, now = new_bearer(Bearer.INVITATION), clock.now()
     people_store.set_invitation(tx, person.id, digest(code), now + INVITATION)
     end_sessions_of(tx, person_actor(person), by=caller.audit_name, now=now)
     record(tx, about(person, "person.invited", caller.audit_name, now))

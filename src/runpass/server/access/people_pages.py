@@ -23,7 +23,7 @@ from runpass.server.access.role_forms import AT_FIRST, NewPerson, Roles, fields_
 from runpass.server.access.sessions import end_session_of
 from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
-from runpass.server.web.errors import to_sign_in
+from runpass.server.web.errors import in_sentences, to_sign_in
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
@@ -114,7 +114,7 @@ def _invited(request: Request, who: Visit, fields: Mapping[str, str]) -> Respons
     except InvalidInput as error:
         return _list(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        return _list(request, who, given=fields, problem=error.message, status=HTTPStatus.CONFLICT)
+        return _list(request, who, given=fields, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
     return _list(request, who, invited=invited)
 
 
@@ -127,7 +127,7 @@ def _changed(request: Request, who: Visit, fields: Mapping[str, str], change: Ch
     except InvalidInput as error:
         return _one(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except Conflict as error:
-        return _one(request, who, problem=error.message, status=HTTPStatus.CONFLICT)
+        return _one(request, who, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
     if not _is_still_in(request, who):
         return to_sign_in(request)
     if invited is not None:

@@ -56,9 +56,11 @@ def fields_with_projects(
     error: InvalidInput | None = None,
 ) -> list[FormField]:
     """Give the fields of a form, with the organization's projects to choose from."""
+    # A rule names a project as the API's request has it, by a longer path.
+    wrong = {name.rpartition(".")[2]: said for name, said in (errors_of(error) if error else {}).items()}
     choices = (_NO_PROJECT, *(Choice(str(item), name) for item, name in projects.items()))
     found = []
-    for one in fields_of(model, given, errors_of(error) if error else None):
+    for one in fields_of(model, given, wrong):
         if one.name == "projectId":
             found.append(replace(one, kind=FieldKind.CHOICE, choices=choices))
         elif one.name == "projectRole":

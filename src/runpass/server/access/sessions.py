@@ -17,7 +17,7 @@ from runpass.secret import Secret
 from runpass.server.access import people_store, session_store, store
 from runpass.server.access.actors import Actor, ActorKind
 from runpass.server.access.api_keys import actor_of
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.access.people import person_actor
 from runpass.server.access.people_store import Person
 from runpass.server.access.session_store import Session
@@ -61,7 +61,7 @@ def start_session_of(tx: Transaction, person: Person, source: str, now: datetime
 def _start(tx: Transaction, actor: Actor, now: datetime) -> Secret:
     for old in session_store.list_sessions(tx, actor, now)[MOST_SESSIONS - 1 :]:
         end_session(tx, actor, old.id, now)
-    bearer = new_bearer("rpc")
+    bearer = new_bearer(Bearer.SESSION)
     session = Session(
         id=SessionId(new_id()),
         organization_id=actor.organization_id,

@@ -1,1 +1,4 @@
-"""The database: engine, schema (one file per room), encryption of columns, migrations. Holds no query of any room."""
+"""The database: engine, schema (a file for each room or part of one), encryption of columns, migrations.
+
+Holds no query of any room.
+"""

@@ -28,6 +28,7 @@ from runpass.server.deployments.log_view import Log, Window, found_lines, lasted
 from runpass.server.deployments.model import Deployment
 from runpass.server.deployments.transitions import FINAL, Event
 from runpass.server.tenancy.lookup import environment_for
+from runpass.server.web.errors import in_sentences
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
@@ -165,7 +166,7 @@ def _page(request: Request, problem: Conflict | None = None) -> Response:
         "found": lines,
         "is_complete": is_complete,
         "done": _DONE.get(request.query_params.get("done", ""), ""),
-        "problem": f"{problem.message[:1].upper()}{problem.message[1:]}." if problem else "",
+        "problem": in_sentences(problem) if problem else "",
     }
     answer: Response = request.app.state.pages.page(
         request, "deployments/deployment.html", values, 409 if problem else 200

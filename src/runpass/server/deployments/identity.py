@@ -16,39 +16,28 @@ from uuid import UUID
 from runpass.errors import Conflict, Forbidden, InvalidInput, StaleLease, Unauthenticated
 from runpass.ids import RunLeaseId, VaultLoginId
 from runpass.observability.metrics import TOKENS_MINTED
-from runpass.protocol.credentials import CredentialKind
-from runpass.protocol.identity import ForCredential, ForJob, IdentityToken, Purpose
-from runpass.protocol.run_lease import Phase
+from runpass.protocol.identity import ForCredential, IdentityToken, Purpose
 from runpass.secret import Secret
 from runpass.server.access.bearers import digest
 from runpass.server.access.refusals import Refusals
 from runpass.server.audit import AuditEvent
 from runpass.server.credentials.assignment import credentials_of
-from runpass.server.credentials.model import StoredCredential
-from runpass.server.credentials.rules import clear_text_refusal
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.asking import REFUSED, asking
-from runpass.server.deployments.audiences import OwnAudiences, check_permitted, one_audience
+from runpass.server.deployments.audiences import OwnAudiences
+from runpass.server.deployments.entitlement import token_for_job, token_for_runner
 from runpass.server.deployments.inputs import inputs_of
 from runpass.server.deployments.known import Known
 from runpass.server.deployments.mint_commit import MAX_TOKENS, Login, Mint, MintCommits, RunChanged, past_limit
-from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Said, Token
-from runpass.server.deployments.model import Deployment, DeploymentStatus, Inputs, Lease
-from runpass.server.deployments.run_leases import (
-    Holder,
-    LeaseRules,
-    has_identity,
-    held,
-    second_audience,
-)
+from runpass.server.deployments.mint_model import Made, Proof, Question, Run, Token
+from runpass.server.deployments.model import Deployment, DeploymentStatus, Lease
+from runpass.server.deployments.run_claims import said_of
+from runpass.server.deployments.run_leases import Holder, LeaseRules, held
 from runpass.server.deployments.together import Together
 from runpass.server.deployments.vault_logins import intend
 from runpass.server.http.origin import origin
-from runpass.server.issuer.claims import WorkloadClaims, written_claims
 from runpass.server.issuer.minting import Minted, Minter
 from runpass.server.runners.model import Runner
-from runpass.server.tenancy.identities import optional_claims_of, subject_of
-from runpass.server.tenancy.model import Organization
 from runpass.server.tenancy.store import get_organization, get_project
 
 ON_DEMAND = "on-demand"
@@ -98,7 +87,7 @@ class Passport:
                 return self._run(tx, lease, deployment, holder.runner)
 
         def wanted(run: Run) -> Token:
-            return self._wanted(run.granted, run.organization, purpose)
+            return token_for_runner(run, purpose, self._own.shared)
 
         def refused(error: Exception) -> Exception:
             if isinstance(error, Forbidden | Conflict):
@@ -126,9 +115,7 @@ class Passport:
                 return self._run(tx, lease, deployment, asker)
 
         def wanted(run: Run) -> Token:
-            audience = one_audience(asked, self._own.shared)
-            self._check_audience(run, audience)
-            return Token(audience)
+            return token_for_job(run, asked, self._own)
 
         def refused(error: Exception) -> Exception:
             if isinstance(error, StaleLease):
@@ -198,7 +185,7 @@ class Passport:
         only_claims = inputs.model_copy(update={"plan": (), "commands": (), "variables": ()})
         project = get_project(tx, deployment.organization_id, deployment.project_id)
         path = project.path if project else ()
-        said = _said(organization, workload_claims(inputs, deployment.phase, runner, None))
+        said = said_of(organization, inputs, deployment.phase, runner)
         return Run(lease, deployment, runner, organization, path, credentials_of(tx, path), only_claims, said)
 
     def _mint(self, run: Run, wanted: Token, kind: str, began: float | None) -> Made:
@@ -208,8 +195,7 @@ class Passport:
         lifetime = min(self._lifetime, timedelta(seconds=max(run.deployment.timeout_seconds, 1)))
         said = run.said
         if wanted.credential_id is not None:
-            claims = workload_claims(run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
-            said = _said(run.organization, claims)
+            said = said_of(run.organization, run.inputs, run.deployment.phase, run.runner, wanted.credential_id)
         # Outside of the transaction: the first token of an organization's own issuer may have to make its key.
         minter = self._minter.of(run.organization.issuer)
         minted = minter.mint_written(said.claims, subject=said.subject, audience=wanted.audience, lifetime=lifetime)
@@ -225,49 +211,12 @@ class Passport:
         )
         return Made(began is None, mint, token)
 
-    def _check_audience(self, run: Run, audience: str) -> None:
-        if not has_identity(run.granted, run.organization):
-            raise Forbidden("this run has no OIDC credential any more and the organization does not enable OIDC")
-        vaults = (item for item in run.granted if item.kind is CredentialKind.VAULT_OIDC)
-        assigned = [item.value.audience(self._own.shared, item.id) for item in vaults]
-        check_permitted(audience, self._own, assigned, run.organization.policies.get("allowed_identity_audiences"))
-
     def _note(self, runner: Runner, lease_id: RunLeaseId, kind: str, error: Forbidden | Conflict) -> None:
         detail = {"code": error.code, "reason": error.message, "purpose": kind}
         action, subject, organization = "identity_token.refused", str(lease_id), runner.organization_id
         at = self._rules.clock.now()
         event = AuditEvent(at, runner.audit_name, action, "run_lease", subject, organization, detail)
         self._refusals.note_seldom(event, f"{runner.id} {error.code}")
-
-    def _wanted(self, granted: Sequence[StoredCredential], organization: Organization, purpose: Purpose) -> Token:
-        match purpose:
-            case ForCredential(credential_id=credential_id):
-                return self._for_credential(granted, organization, credential_id)
-            case ForJob(audience_format="v2"):
-                audience = second_audience(granted)
-                if audience is None:
-                    raise Forbidden("this run has no credential with the token format v2")
-                return Token(audience)
-            case ForJob():
-                if not has_identity(granted, organization):
-                    raise Forbidden("this run has no OIDC credential and the organization does not enable OIDC")
-                return Token(self._own.shared)
-
-    def _for_credential(
-        self, granted: Sequence[StoredCredential], organization: Organization, credential_id: UUID
-    ) -> Token:
-        chosen = [item for item in granted if item.id == credential_id and item.kind is CredentialKind.VAULT_OIDC]
-        if not chosen:
-            raise Forbidden("this credential is not assigned to the run's project")
-        refusal = clear_text_refusal(chosen, organization)
-        if refusal is not None:
-            raise Forbidden(refusal)
-        return Token(chosen[0].value.audience(self._own.shared, chosen[0].id), chosen[0])
-
-
-def _said(organization: Organization, claims: WorkloadClaims) -> Said:
-    optional = optional_claims_of(organization.policies)
-    return Said(subject_of(organization, claims), written_claims(claims, optional))
 
 
 def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Login | None:
@@ -297,33 +246,6 @@ def _given(answers: Sequence[IdentityToken | Exception]) -> IdentityToken:
     if isinstance(answer, Exception):
         raise answer
     return answer
-
-
-def workload_claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | None) -> WorkloadClaims:
-    """Give the claims of what one lease of a run does."""
-    run = inputs.run
-    return WorkloadClaims(
-        organization_id=str(run.organization_id),
-        organization=str(run.organization_id),
-        project_id=str(run.project_id),
-        project_name=run.project_name,
-        template_id=str(run.template_id),
-        template_name=run.template_name,
-        environment_id=str(run.environment_id),
-        environment_name=run.environment_name,
-        workspace_name=run.workspace_name,
-        deployment_log_id=str(run.deployment_id),
-        deployment_type=run.deployment_type,
-        env0_tag=inputs.env0_tag,
-        phase=phase.value,
-        repository=run.repository,
-        revision=run.revision,
-        commit=inputs.commit,
-        runner_id=str(runner.id),
-        runner_pool=runner.pool,
-        runner_isolation=runner.isolation.value,
-        credential_id=str(credential_id) if credential_id else None,
-    )
 
 
 def _event(at: datetime, run: Run, minted: Minted, kind: str, credential_id: UUID | None) -> AuditEvent:

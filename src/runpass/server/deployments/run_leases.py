@@ -20,7 +20,7 @@ from runpass.protocol.reports import MAX_NUMBER, Finish, LogEvent, LogLevel, Rep
 from runpass.protocol.run_lease import HeartbeatAnswer, Phase, RunLease, Wish
 from runpass.protocol.vault_logins import LoginReport
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.rules import clear_text_refusal, unserved
@@ -111,8 +111,8 @@ def _take(tx: Transaction, rules: LeaseRules, known: Runner) -> RunLease | Deplo
         status = change_state(tx, deployment, event, by="system", now=now, values={"error": sentence})
         return replace(deployment, status=status)
     bind_to_project(tx, runner, deployment.project_id)
-    secret = new_bearer("rpl")
-    asks_with = new_bearer("rpi") if has_identity(granted, organization) else None
+    secret = new_bearer(Bearer.LEASE)
+    asks_with = new_bearer(Bearer.ID_TOKEN_REQUEST) if has_identity(granted, organization) else None
     lease = replace(
         _new_lease(tx, deployment, runner, secret, now, now + rules.lifetime),
         id_token_sha256=None if asks_with is None else digest(asks_with),

@@ -28,6 +28,7 @@ from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.project_pages import MOST_BYTES
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import ChangeProject, MoveProject
+from runpass.server.web.errors import in_sentences
 from runpass.server.web.fields import errors_of, fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
@@ -178,4 +179,4 @@ def _problem(error: RunpassError | None) -> str:
         return ""
     if isinstance(error, InvalidInput):
         return "Nothing was changed: see what is wrong below."
-    return f"{error.message}; {error.hint}" if error.hint else error.message
+    return in_sentences(error)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from runpass.errors import ConfigurationError, Conflict, InvalidInput
+from runpass.private_files import sync_directory
 from runpass.server.keeping.sealed_stream import FileKey, open_stream, seal_stream
 
 FORMAT: Final = 1
@@ -73,7 +74,7 @@ def write_archive(
             os.fsync(file.fileno())
         size = fresh.stat().st_size
         os.link(fresh, path)  # unlike a rename it never replaces what somebody put there meanwhile
-        _sync(path.parent)
+        sync_directory(path.parent)
     except FileExistsError as error:
         raise Conflict(f"the file {path} is there already") from error
     except OSError as error:
@@ -167,11 +168,3 @@ def _manifest(said: dict[str, Any]) -> Manifest:
     if said.pop("runpass") != "backup" or said["format"] != FORMAT:
         raise InvalidInput("the backup has a format that this version does not know", hint="use a newer runpass")
     return Manifest(**{**said, "master_key_ids": tuple(said["master_key_ids"])})
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, func, select
 
 from runpass.errors import Unauthenticated
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.access import openid_sign_ins
 from runpass.server.web.places import next_place
@@ -43,7 +43,7 @@ def begin(tx: Transaction, browser: Secret, place: str, now: datetime) -> UnderW
     """Begin a sign-in of the browser that has this cookie."""
     tx.execute(delete(openid_sign_ins).where(openid_sign_ins.c.ends_at <= now))
     _make_room(tx)
-    state = new_bearer("rps")
+    state = new_bearer(Bearer.OPENID_STATE)
     place = next_place(place)
     values = {"state_sha256": digest(state), "browser_sha256": digest(browser), "place": place}
     tx.execute(openid_sign_ins.insert().values(**values, ends_at=now + LIFETIME))

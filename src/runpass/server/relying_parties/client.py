@@ -8,13 +8,13 @@ from uuid import UUID
 from runpass.errors import Unauthenticated
 from runpass.ids import RelyingPartyId
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.db.engine import Transaction
 from runpass.server.relying_parties import store
 from runpass.server.relying_parties.model import RelyingParty
 
 REFUSED: Final = "this needs a relying party's id and secret"
-_NOBODY: Final = digest(new_bearer("nobody"))
+_NOBODY: Final = digest(new_bearer(Bearer.NOBODY))
 
 
 def authenticate(tx: Transaction, authorization: str) -> RelyingParty:

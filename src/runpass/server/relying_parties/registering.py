@@ -8,7 +8,7 @@ from runpass.errors import Conflict, NotFound
 from runpass.ids import OrganizationId, RelyingPartyId, new_id
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Transaction
 from runpass.server.relying_parties import store
@@ -29,7 +29,7 @@ def register(
     """Store a relying party and its audit record. Raises `Conflict` when the organization has too many."""
     if store.count(tx, organization_id) >= MOST_RELYING_PARTIES:
         raise Conflict(f"an organization has at most {MOST_RELYING_PARTIES} relying parties")
-    secret = new_bearer("rpi")
+    secret = new_bearer(Bearer.RELYING_PARTY)
     party_id, now = RelyingPartyId(new_id()), clock.now()
     party = RelyingParty(party_id, organization_id, name, audiences, by.audit_name, now)
     store.insert(tx, party, digest(secret))

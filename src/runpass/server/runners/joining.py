@@ -9,7 +9,7 @@ from runpass.ids import OrganizationId, RunnerId, new_id
 from runpass.protocol.registration import Registration
 from runpass.protocol.version import PROTOCOL_VERSION
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.audit import AuditEvent, record
 from runpass.server.db.engine import Database, Transaction
 from runpass.server.runners import store
@@ -37,7 +37,7 @@ class NewJoinToken:
 def create_join_token(tx: Transaction, wanted: JoinTokenRequest, *, by: str, clock: Clock) -> NewJoinToken:
     """Store a new join token and its audit record."""
     now = clock.now()
-    token = new_bearer("rpj")
+    token = new_bearer(Bearer.JOIN_TOKEN)
     store.prune_join_tokens(tx, wanted.organization_id, now)
     pool_id = store.pool_id(tx, wanted.organization_id, wanted.pool, now)
     token_id = store.insert_join_token(
@@ -78,7 +78,7 @@ def register(database: Database, join_token: Secret, registration: Registration,
             hint="give both the same version of runpass",
         )
     now = clock.now()
-    key = new_bearer("rpr")
+    key = new_bearer(Bearer.RUNNER_KEY)
     with database.write() as tx:
         row = store.use_join_token(tx, digest(join_token), now)
         if row is None:

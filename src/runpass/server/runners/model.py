@@ -1,12 +1,15 @@
 """The records of this room."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from runpass.ids import OrganizationId, PoolId, ProjectId, RunnerId
 from runpass.protocol.registration import Isolation
 
 DEFAULT_POOL = "default"
+IN_TOUCH: Final = timedelta(minutes=2)
+"""A runner that is well asks for work more often than this."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The pages of runners and join tokens. Revoking a runner is in `deployments`."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,13 +18,12 @@ from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.runners import store
 from runpass.server.runners.making_tokens import JoinTokenFields, make_join_token
+from runpass.server.runners.model import IN_TOUCH
 from runpass.server.web.fields import errors_of, fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-IN_TOUCH: Final = timedelta(minutes=2)
-"""A runner that is well asks for work more often than this."""
 _DONE: Final = {"revoked": "The runner is revoked. What it ran has ended; another runner revokes its Vault tokens."}
 
 

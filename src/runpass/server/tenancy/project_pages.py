@@ -21,6 +21,7 @@ from runpass.server.tenancy.changing_projects import create_project, require_own
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import CreateProject
 from runpass.server.tenancy.visibility import visible_to
+from runpass.server.web.errors import in_sentences
 from runpass.server.web.fields import errors_of, fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
@@ -104,4 +105,4 @@ def _problem(error: RunpassError | None) -> str:
         return ""
     if isinstance(error, (InvalidInput, NotFound)):
         return "Nothing was made: see what is wrong below."
-    return f"{error.message}; {error.hint}" if error.hint else error.message
+    return in_sentences(error)

@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from runpass.clock import Clock
 from runpass.errors import NotFound, Unauthenticated
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, new_bearer
+from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.access.people import PersonRequest, add_person, new_person
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import OrganizationRole
@@ -59,7 +59,7 @@ def make_token(database: Database, clock: Clock, *, anew: bool = False) -> Secre
 
     With `anew` one that is still good ends, and this one takes its place.
     """
-    token, now = new_bearer("rpu"), clock.now()
+    token, now = new_bearer(Bearer.SET_UP), clock.now()
     with database.write() as tx:
         if store.has_organizations(tx):
             return None

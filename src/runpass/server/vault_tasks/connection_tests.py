@@ -17,7 +17,7 @@ from runpass.protocol.run_lease import Phase
 from runpass.protocol.vault_tasks import ConnectionTest, TestReport
 from runpass.secret import Secret
 from runpass.server.access.actors import Actor
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.model import StoredCredential
@@ -120,7 +120,7 @@ def queue_test(tx: Transaction, asked: Asked, actor: Actor, clock: Clock) -> Vau
 
 def take_test(rules: TestRules, runner: Runner) -> ConnectionTest | None:
     """Give the next test of the runner's pool with its tokens; nothing if there is none that may still be made."""
-    now, secret = rules.clock.now(), new_bearer("rpt")
+    now, secret = rules.clock.now(), new_bearer(Bearer.TASK)
     rules = rules.of(runner.organization_id)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)

@@ -74,12 +74,6 @@ def checks_of(tx: Transaction, organization_id: OrganizationId, place: Place, ki
     return [_check(row) for row in tx.execute(query)]
 
 
-def has_checks(tx: Transaction, kid: str) -> bool:
-    """Whether anything was checked for a key."""
-    query = select(key_checks.c.id).where(key_checks.c.about_kid == kid).limit(1)
-    return tx.execute(query).one_or_none() is not None
-
-
 def forget_before(tx: Transaction, before: datetime) -> None:
     """Delete what was made before then."""
     tx.execute(delete(key_checks).where(key_checks.c.created_at < before))

@@ -16,7 +16,7 @@ from runpass.ids import CredentialId, PoolId, VaultTaskId, new_id
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc
 from runpass.protocol.key_checks import KeyCheck, KeyCheckReport
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.assignment import credentials_of
 from runpass.server.credentials.rules import clear_text_refusal
@@ -26,7 +26,7 @@ from runpass.server.db.encryption import Cipher, CorruptColumn
 from runpass.server.db.encryption import Place as ColumnPlace
 from runpass.server.db.engine import Transaction
 from runpass.server.issuer.algorithms import Algorithm, base64url, generate, public_jwk, sign
-from runpass.server.runners.model import Runner
+from runpass.server.runners.model import IN_TOUCH, Runner
 from runpass.server.runners.store import hold_runner
 from runpass.server.tenancy.store import get_organization, get_project
 from runpass.server.vault_tasks import key_check_store as store
@@ -36,8 +36,6 @@ from runpass.server.vault_tasks.known_vaults import KnownVault, place_of
 from runpass.server.vault_tasks.model import TAKES
 
 KEPT: Final = timedelta(days=90)
-ALIVE: Final = timedelta(minutes=2)
-"""A runner asks for work more often than this."""
 NOBODY: Final = "nobody"
 CHANGED: Final = "the credential has been changed since, or is gone"
 UNREADABLE: Final = "what is stored of the credential, or of the probe, does not open"
@@ -108,7 +106,7 @@ def results_of(tx: Transaction, ids: Collection[VaultTaskId]) -> list[StoredKeyC
 
 def take_key_check(rules: TestRules, runner: Runner) -> KeyCheck | None:
     """Give the next key check that the runner may make; nothing if there is none."""
-    now, secret = rules.clock.now(), new_bearer("rpt")
+    now, secret = rules.clock.now(), new_bearer(Bearer.TASK)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)
         if known is None:
@@ -165,7 +163,7 @@ def throw_away_token(issuer_url: str) -> Secret:
 def _pool(tx: Transaction, vault: KnownVault, now: datetime, turn: int) -> PoolId | None:
     """Give a pool that may reach the Vault: one whose runners are there, or else the one that was there last."""
     pools = store.pools_of(tx, vault.organization_id)
-    alive = sorted(pool for pool, seen in pools if seen > now - ALIVE)
+    alive = sorted(pool for pool, seen in pools if seen > now - IN_TOUCH)
     if alive:
         return alive[turn % len(alive)]
     return pools[0][0] if pools else None

@@ -31,7 +31,7 @@ from runpass.server.vault_tasks.key_check_model import Confirmation, by_vault, c
 from runpass.server.vault_tasks.known_vaults import vaults_of
 from runpass.server.web.navigation import Section
 
-MOST_CREDENTIALS: Final = 500
+MOST_SHOWN: Final = 500
 """Credentials whose Vaults one page shows."""
 CHECKED: Final = frozenset({KeyState.UPCOMING, KeyState.ACTIVE})
 
@@ -79,7 +79,7 @@ def signing_keys_page(request: Request) -> Response:
         "policy": policy,
         "sees_vaults": sees_vaults,
         "standings": standings,
-        "most": MOST_CREDENTIALS,
+        "most": MOST_SHOWN,
         "now": now,
     }
     answer: Response = request.app.state.pages.page(request, "vault_tasks/signing_keys.html", values)
@@ -107,7 +107,7 @@ def _standings(
     """Give what is known of the organization's own Vaults. Only the shared issuer's keys are checked at any."""
     if organization.issuer is not SHARED:
         return []
-    vaults = vaults_of(tx, organization.id, MOST_CREDENTIALS)
+    vaults = vaults_of(tx, organization.id, MOST_SHOWN)
     found = []
     for key in keys if vaults else ():
         if key.state in CHECKED:

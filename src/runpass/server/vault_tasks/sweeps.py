@@ -21,7 +21,7 @@ from runpass.observability.metrics import TOKENS_MINTED, VAULT_TOKENS_SWEPT
 from runpass.protocol.credentials import CredentialGrant, CredentialKind, VaultOidc, is_clear_text
 from runpass.protocol.sweeps import Sweep, SweepReport, SweepResult
 from runpass.secret import Secret
-from runpass.server.access.bearers import digest, matches, new_bearer
+from runpass.server.access.bearers import Bearer, digest, matches, new_bearer
 from runpass.server.audit import AuditEvent, hold_chains, record
 from runpass.server.credentials.sealing import unseal
 from runpass.server.credentials.store import get_credential
@@ -53,7 +53,7 @@ CLEAR_TEXT: Final = (
 
 def take_sweep(rules: TestRules, runner: Runner) -> Sweep | None:
     """Give the next token of the runner's pool that is to be swept; nothing if there is none."""
-    now, secret = rules.clock.now(), new_bearer("rpt")
+    now, secret = rules.clock.now(), new_bearer(Bearer.TASK)
     rules = rules.of(runner.organization_id)
     with rules.database.write() as tx:
         known = hold_runner(tx, runner.id, now)

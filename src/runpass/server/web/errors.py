@@ -79,6 +79,11 @@ def refusing(pages: Pages) -> Answerer:
     return answer
 
 
+def in_sentences(error: RunpassError) -> str:
+    """Give an error as a page says it beside its form: what is wrong, then what to do."""
+    return " ".join(f"{text[:1].upper()}{text[1:]}." for text in (error.message, error.hint) if text)
+
+
 def to_sign_in(request: Request) -> Response:
     """Send a browser to the sign-in, from where it comes back to the page that it wanted."""
     query = f"?{request.url.query}" if request.url.query else ""
