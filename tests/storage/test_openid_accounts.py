@@ -11,10 +11,9 @@ from factories import Tenant, World
 from runpass.errors import Conflict, InvalidInput
 from runpass.ids import OrganizationId, new_id
 from runpass.secret import Secret
-from runpass.server.access import identity_store, people_store, session_store
+from runpass.server.access import people_store, session_store
 from runpass.server.access.bearers import Bearer, new_bearer
 from runpass.server.access.people import checked_sign_in_name, person_actor
-from runpass.server.access.people_changing import change_roles, invite_again
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.sessions import start_session_of
@@ -24,6 +23,8 @@ from runpass.server.openid.accounts import account_of
 from runpass.server.openid.id_tokens import Proved
 from runpass.server.openid.roles import Granted
 from runpass.server.openid.under_way import LIFETIME, NotUnderWay, begin, take
+from runpass.server.people import identity_store
+from runpass.server.people.changing import change_roles, invite_again
 
 ANN = Proved("https://id.example.com", "ann", "Ann", frozenset({"people"}))
 

@@ -27,7 +27,6 @@ from runpass.server.access.people import (
     person_actor,
     sign_in_key,
 )
-from runpass.server.access.people_changing import change_roles, invite_again, remove_person
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.sessions import start_session_of
@@ -36,6 +35,7 @@ from runpass.server.access.users import user
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.access import console_sessions, people
 from runpass.server.db.schema.audit import audit_events
+from runpass.server.people.changing import change_roles, invite_again, remove_person
 from runpass.server.web.cookies import SESSION
 from surface_scene import basic_of
 

@@ -14,7 +14,6 @@ from runpass import __version__
 from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
-from runpass.server.access import api_key_pages, people_pages, person_pages
 from runpass.server.access import audit_api as audit_events
 from runpass.server.access import pages as access_pages
 from runpass.server.access.logins import Logins
@@ -62,6 +61,8 @@ from runpass.server.keeping.keeper import follow_master_key, forget_old_deployme
 from runpass.server.keeping.settling import Settling
 from runpass.server.openid import pages as openid_pages
 from runpass.server.opening import Parts
+from runpass.server.people import api_key_pages, person_pages
+from runpass.server.people import pages as people_pages
 from runpass.server.relying_parties import api as relying_parties
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
@@ -231,9 +232,7 @@ def build_console(api: ManagementApi, pages: Pages) -> Starlette:
         exception_handlers={**web_errors.HANDLERS, Forbidden: access_pages.on_forbidden},
     )
     console.router.redirect_slashes = False
-    names = ("database", "cipher", "clock", "settings", "rings", "wakeups", "logins", "sign_ins", "openid", "refusals")
-    for name in names:
-        setattr(console.state, name, getattr(api.state, name))
+    console.state = api.state
     console.state.pages = pages
     console.state.log_watch = LogWatch(console.state.database, console.state.wakeups)
     return console

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import select
 
 from runpass.ids import OrganizationId, PersonId, ProjectId, new_id
-from runpass.server.access import identity_store, people_store, store
+from runpass.server.access import people_store, store
 from runpass.server.access.people import PROVIDER_PREFIX, about, add_person, person_actor, roles_of
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import ProjectRole
@@ -21,6 +21,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.tenancy import organizations
 from runpass.server.openid.id_tokens import Proved
 from runpass.server.openid.roles import Granted
+from runpass.server.people import identity_store
 
 BY: Final = "openid"
 """Who did it, in the audit trail: what the provider said, and no person of ours."""

@@ -15,9 +15,9 @@ from runpass.secret import Secret
 from runpass.server.access.entrances import NO_COOKIE, as_person, enter, entrance, posted_by_nobody
 from runpass.server.access.people import checked_sign_in_name
 from runpass.server.access.people_store import Person
-from runpass.server.access.person_forms import NewPassword, SignInName, check_password, parsed
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.http.wire import ApiModel, Name
+from runpass.server.people.person_forms import NewPassword, SignInName, check_password, parsed
 from runpass.server.tenancy.setting_up import FILE_NAME, FirstOnes, WrongToken, check_token, needs_set_up, set_up
 from runpass.server.web.fields import errors_of, fields_of
 from runpass.server.web.places import HOME

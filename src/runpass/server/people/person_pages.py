@@ -14,15 +14,15 @@ from runpass.secret import Secret
 from runpass.server.access.actors import ActorKind
 from runpass.server.access.entrances import NO_COOKIE, as_person, enter, entrance, posted_by_nobody
 from runpass.server.access.people import WrongCode, found_person, invited_person, join
-from runpass.server.access.people_changing import change_password
 from runpass.server.access.people_store import Person
-from runpass.server.access.person_forms import ChangingPassword, Joining, check_password, parsed
 from runpass.server.access.refusals import Refusals
 from runpass.server.access.sessions import start_session_of
 from runpass.server.access.sign_ins import SignIns, WrongPassword
 from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
 from runpass.server.http.limiting import source
+from runpass.server.people.changing import change_password
+from runpass.server.people.person_forms import ChangingPassword, Joining, check_password, parsed
 from runpass.server.web.fields import errors_of, fields_of
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
@@ -127,7 +127,7 @@ def _join_form(
     status: int = HTTPStatus.OK,
 ) -> Response:
     fields = fields_of(Joining, {"signInName": name}, errors_of(error) if error else None)
-    return entrance(request, "access/join.html", {"fields": fields}, problem, status)
+    return entrance(request, "people/join.html", {"fields": fields}, problem, status)
 
 
 def _password_form(
@@ -135,5 +135,5 @@ def _password_form(
 ) -> Response:
     fields = fields_of(ChangingPassword, None, errors_of(error) if error else None)
     values = {"fields": fields, "problem": problem}
-    answer: Response = request.app.state.pages.page(request, "access/password.html", values, status)
+    answer: Response = request.app.state.pages.page(request, "people/password.html", values, status)
     return answer

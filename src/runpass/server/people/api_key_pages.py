@@ -15,12 +15,12 @@ from runpass.server.access import store
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key, end_api_key
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
-from runpass.server.access.person_forms import parsed
-from runpass.server.access.role_forms import AT_FIRST, NewKey, fields_with_projects, roles_after
 from runpass.server.access.store import ApiKey
 from runpass.server.access.users import users
 from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
+from runpass.server.people.person_forms import parsed
+from runpass.server.people.role_forms import AT_FIRST, NewKey, fields_with_projects, roles_after
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
@@ -117,7 +117,7 @@ def _page(  # noqa: PLR0913 -- what is shown beside the list
         "made_id": made.key.api_key_id if made else "",
         "made_secret": made.secret.reveal() if made else "",
     }
-    answer: Response = request.app.state.pages.page(request, "access/api_keys.html", values, status)
+    answer: Response = request.app.state.pages.page(request, "people/api_keys.html", values, status)
     return answer
 
 

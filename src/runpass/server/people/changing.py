@@ -11,7 +11,7 @@ from datetime import datetime
 from runpass.clock import Clock
 from runpass.errors import Conflict
 from runpass.ids import OrganizationId, PersonId, ProjectId
-from runpass.server.access import identity_store, people_store, store
+from runpass.server.access import people_store, store
 from runpass.server.access.actors import Actor
 from runpass.server.access.bearers import Bearer, digest, new_bearer
 from runpass.server.access.granting import check_projects
@@ -21,6 +21,7 @@ from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.access.sessions import end_sessions_of
 from runpass.server.audit import record
 from runpass.server.db.engine import Transaction
+from runpass.server.people import identity_store
 
 
 def change_roles(

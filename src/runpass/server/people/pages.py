@@ -11,18 +11,19 @@ from starlette.routing import Route
 
 from runpass.errors import Conflict, InvalidInput
 from runpass.ids import OrganizationId, PersonId, SessionId
-from runpass.server.access import identity_store, people_store, session_store, store
+from runpass.server.access import people_store, session_store, store
 from runpass.server.access.actors import ActorKind
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.people import INVITATION, Invited, PersonRequest, found_person, invite_person, person_actor
-from runpass.server.access.people_changing import change_roles, invite_again, remove_person
 from runpass.server.access.people_store import Person
 from runpass.server.access.permissions import Permission
-from runpass.server.access.person_forms import parsed
-from runpass.server.access.role_forms import AT_FIRST, NewPerson, Roles, fields_with_projects, roles_after
 from runpass.server.access.sessions import end_session_of
 from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
+from runpass.server.people import identity_store
+from runpass.server.people.changing import change_roles, invite_again, remove_person
+from runpass.server.people.person_forms import parsed
+from runpass.server.people.role_forms import AT_FIRST, NewPerson, Roles, fields_with_projects, roles_after
 from runpass.server.web.errors import in_sentences, to_sign_in
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
@@ -169,7 +170,7 @@ def _list(  # noqa: PLR0913 -- what is shown beside the list
         "hours": int(INVITATION.total_seconds() // 3600),
         "join_at": f"{request.app.state.settings.public_url}/console/join",
     }
-    answer: Response = request.app.state.pages.page(request, "access/people.html", values, status)
+    answer: Response = request.app.state.pages.page(request, "people/people.html", values, status)
     return answer
 
 
@@ -198,5 +199,5 @@ def _one(
         "fields": fields_with_projects(Roles, projects, given or now, error),
         "problem": problem,
     }
-    answer: Response = request.app.state.pages.page(request, "access/person.html", values, status)
+    answer: Response = request.app.state.pages.page(request, "people/person.html", values, status)
     return answer

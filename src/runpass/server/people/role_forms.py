@@ -10,8 +10,8 @@ from pydantic import BaseModel, Field
 from runpass.errors import InvalidInput
 from runpass.ids import ProjectId
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
-from runpass.server.access.person_forms import SignInName
 from runpass.server.http.wire import ApiModel, Name
+from runpass.server.people.person_forms import SignInName
 from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of, fields_of
 
 _NO_PROJECT = Choice("", "no project")
