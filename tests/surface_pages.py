@@ -118,8 +118,16 @@ PROJECTS = (
     Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
 )
 TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
+CREDENTIAL = {"credential_id": "credential"}
+CREDENTIALS = (
+    Page(f"GET {BELOW}/credentials", ORGANIZATION),
+    Page("GET /console/credentials/{credential_id}", CREDENTIAL),
+    Page("GET /console/credentials/{credential_id}/delete", CREDENTIAL),
+    Page("POST /console/credentials/{credential_id}/delete", CREDENTIAL),
+)
 
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
+    *CREDENTIALS,
 )

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from runpass.server.access.dependencies import Caller
-from runpass.server.credentials.api import manageable
+from runpass.server.credentials.changing import manageable
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now, Settings

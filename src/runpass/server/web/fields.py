@@ -22,9 +22,15 @@ class FieldKind(StrEnum):
     LINE = "line"
     TEXT = "text"
     SECRET = "secret"  # noqa: S105 -- how a field is drawn
+    SECRET_TEXT = "secret-text"  # noqa: S105 -- a whole file, whose lines a field of one line would lose
     NUMBER = "number"
     SWITCH = "switch"
     CHOICE = "choice"
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether a page never shows its value."""
+        return self in {FieldKind.SECRET, FieldKind.SECRET_TEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,10 @@ def values_of(model: type[BaseModel], posted: Mapping[str, str]) -> dict[str, An
             found[key] = text == "true"
         elif kind is FieldKind.NUMBER and text.strip():
             found[key] = int(text) if text.strip().isascii() and text.strip().isdigit() else text
+        elif kind is FieldKind.CHOICE and text:
+            found[key] = {str(item): item for item in _choices(info)}.get(text, text)
         elif text:
-            found[key] = text if kind in {FieldKind.TEXT, FieldKind.SECRET} else text.strip()
+            found[key] = text if kind is FieldKind.TEXT or kind.is_secret else text.strip()
     return found
 
 
@@ -94,7 +102,7 @@ def _field(name: str, info: FieldInfo, given: Mapping[str, Any], wrong: Mapping[
     key, kind = info.alias or name, _kind(info)
     default = "" if info.is_required() or info.default is None else info.default
     value = given.get(key, default)
-    if kind is FieldKind.SECRET or isinstance(value, Secret):
+    if kind.is_secret or isinstance(value, Secret):
         value = ""
     return FormField(
         name=key,
@@ -104,7 +112,7 @@ def _field(name: str, info: FieldInfo, given: Mapping[str, Any], wrong: Mapping[
         kind=kind,
         is_required=info.is_required(),
         value=value if kind is FieldKind.SWITCH else str(value if value is not None else ""),
-        choices=tuple(Choice(item, item) for item in _choices(info)),
+        choices=tuple(Choice(str(item), str(item)) for item in _choices(info)),
         error=wrong.get(key, ""),
     )
 
@@ -112,7 +120,7 @@ def _field(name: str, info: FieldInfo, given: Mapping[str, Any], wrong: Mapping[
 def _kind(info: FieldInfo) -> FieldKind:
     kinds = _types(info.annotation)
     if Secret in kinds:
-        return FieldKind.SECRET
+        return FieldKind.SECRET_TEXT if _longest(info) > _LONG else FieldKind.SECRET
     if bool in kinds:
         return FieldKind.SWITCH
     if int in kinds:
@@ -137,7 +145,7 @@ def _bare(annotation: Any) -> Any:
     return annotation
 
 
-def _choices(info: FieldInfo) -> tuple[str, ...]:
+def _choices(info: FieldInfo) -> tuple[str | int, ...]:
     for item in _types(info.annotation):
         if get_origin(item) is Literal:
             return get_args(item)

@@ -11,7 +11,7 @@ KINDS = {
     "address": FieldKind.LINE,
     "tokenFormat": FieldKind.CHOICE,
     "caBundle": FieldKind.TEXT,
-    "clientKey": FieldKind.SECRET,
+    "clientKey": FieldKind.SECRET_TEXT,
     "timeoutSeconds": FieldKind.NUMBER,
     "exportToken": FieldKind.SWITCH,
 }
@@ -37,6 +37,22 @@ def test_each_field_is_drawn_as_what_it_is():
     assert [choice.value for choice in found["tokenFormat"].choices] == ["v1", "v2", "credential"]
     assert found["exportToken"].value is True
     assert (found["address"].is_required, found["namespace"].is_required) == (True, False)
+
+
+def test_a_secret_of_one_line_is_hidden_and_a_whole_file_keeps_its_lines():
+    found = {field.name: field.kind for field in fields_of(CLASSES[CredentialKind.AWS_ACCESS_KEYS_FOR_DEPLOYMENT])}
+    assert found == {"accessKeyId": FieldKind.LINE, "secretAccessKey": FieldKind.SECRET}
+    (file,) = fields_of(CLASSES[CredentialKind.K8S_KUBECONFIG_FILE])
+    assert file.kind is FieldKind.SECRET_TEXT
+
+
+def test_a_choice_of_numbers_is_a_number_again_and_is_shown_as_chosen():
+    kind = CLASSES[CredentialKind.AWS_ASSUMED_ROLE]
+    values = values_of(kind, {"roleArn": "arn", "duration": "3600"})
+    assert values == {"roleArn": "arn", "duration": 3600}
+    shown = next(field for field in fields_of(kind, values) if field.name == "duration")
+    assert shown.value in {choice.value for choice in shown.choices}
+    assert values_of(kind, {"duration": "7"}) == {"duration": "7"}, "the class refuses it in its own words"
 
 
 def test_what_a_form_sends_becomes_the_class():

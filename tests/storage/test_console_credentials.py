@@ -1,0 +1,173 @@
+"""The pages of an organization's credentials: what they show and to whom, on real rows."""
+
+from collections.abc import Iterator
+
+import pytest
+from sqlalchemy import update
+from starlette.testclient import TestClient
+
+from authority import Authority
+from console import Browser, console, new_key
+from factories import Tenant, World
+from runpass.protocol.credentials import CLASSES, CredentialKind, parse
+from runpass.server.access.permissions import OrganizationRole, ProjectRole
+from runpass.server.credentials.kind_names import LABELS, kind_groups
+from runpass.server.credentials.store import get_credential
+from runpass.server.db.schema import metadata
+from runpass.server.db.schema.credentials import credentials
+
+EVIL = "<script>alert(1)</script>\"'&amp;{{70001*70001}}\u202e\x1b[31m"
+CANARY = "canary-5e1d"
+
+
+@pytest.fixture
+def client(world: World) -> Iterator[TestClient]:
+    with console(world) as found:
+        yield found
+
+
+@pytest.fixture
+def browser(client: TestClient, tenant: Tenant) -> Browser:
+    found = Browser(client)
+    found.sign_in((tenant.api_key.api_key_id, tenant.api_secret.reveal()))
+    return found
+
+
+def list_of(tenant: Tenant) -> str:
+    return f"/console/organizations/{tenant.id}/credentials"
+
+
+def harmless(text: str) -> None:
+    """Nothing of `EVIL` does more than be read."""
+    assert "<script>alert" not in text
+    assert "4900140001" not in text
+    assert "\u202e" not in text
+    assert "\x1b" not in text
+
+
+def test_every_kind_has_a_name_and_is_offered_once():
+    assert set(LABELS) == set(CredentialKind)
+    offered = [one.kind for group in kind_groups() for one in group.kinds]
+    assert sorted(offered) == sorted(CredentialKind)
+    assert offered[0] is CredentialKind.VAULT_OIDC
+    assert all(one.about and not one.about.startswith("SECURITY") for group in kind_groups() for one in group.kinds)
+
+
+def test_the_list_is_filtered_by_name_and_type_and_paged(browser: Browser, tenant: Tenant):
+    assert "There is no credential yet." in browser.get(list_of(tenant)).text
+    project = tenant.project("web")
+    tenant.credential(name="Main vault")
+    tenant.credential(project, name="vault of web")
+    cluster = parse(CredentialKind.K8S_EKS_AUTH, {"clusterName": "c", "clusterRegion": "r"})
+    tenant.credential_of(cluster, CredentialKind.K8S_EKS_AUTH, name="cluster")
+    text = browser.get(list_of(tenant)).text
+    assert text.index(">Main vault<") < text.index(">vault of web<") < text.index(">cluster<")
+    assert f'href="/console/projects/{project.id}">web<' in text
+    filtered = browser.get(f"{list_of(tenant)}?name=VAULT&kind=VAULT_OIDC").text
+    assert (">Main vault<" in filtered, ">cluster<" in filtered) == (True, False)
+    only = browser.get(f"{list_of(tenant)}?kind=K8S_EKS_AUTH").text
+    assert (">Main vault<" in only, ">cluster<" in only) == (False, True)
+    assert "No credential that you may see is like this." in browser.get(f"{list_of(tenant)}?name=absent").text
+    assert browser.get(f"{list_of(tenant)}?kind=X").status_code == 422
+    for number in range(50):
+        tenant.credential(name=f"many {number}")
+    assert "name=many&amp;offset=50" not in browser.get(f"{list_of(tenant)}?name=many").text
+    assert 'rel="next"' in browser.get(list_of(tenant)).text
+    assert 'rel="next"' not in browser.get(f"{list_of(tenant)}?offset=50").text
+
+
+def test_an_admin_of_a_project_sees_the_credentials_of_the_project_alone(
+    client: TestClient, world: World, tenant: Tenant
+):
+    project, other = tenant.project("mine"), tenant.project("other")
+    own, foreign, whole = (
+        tenant.credential(project, name="own"),
+        tenant.credential(other, name="foreign"),
+        tenant.credential(name="whole"),
+    )
+    browser = Browser(client)
+    browser.sign_in(new_key(world, tenant.id, OrganizationRole.USER, {project.id: ProjectRole.ADMIN}))
+    text = browser.get(list_of(tenant)).text
+    assert [name for name in (">own<", ">foreign<", ">whole<") if name in text] == [">own<"]
+    assert browser.get(f"/console/credentials/{own.id}").status_code == 200
+    for hidden in (foreign, whole):
+        assert browser.get(f"/console/credentials/{hidden.id}").status_code == 404
+        assert browser.get(f"/console/credentials/{hidden.id}/delete").status_code == 404
+
+
+def test_what_a_credential_says_is_shown_and_what_is_secret_in_it_is_not(browser: Browser, tenant: Tenant):
+    kind, values = CredentialKind.AWS_ACCESS_KEYS_FOR_DEPLOYMENT, {"accessKeyId": "AKIA", "secretAccessKey": CANARY}
+    keys = tenant.credential_of(parse(kind, values), kind)
+    text = browser.get(f"/console/credentials/{keys.id}").text
+    assert "<code>AKIA</code>" in text
+    assert "is kept, and never shown" in text
+    assert CANARY not in text
+    assert "no runner serves it yet" in text
+    assert "/tests" not in text
+    client = Authority().client()
+    vault = tenant.credential(clientCertificate=client.certificate, clientKey=client.key, namespace="team-a")
+    text = browser.get(f"/console/credentials/{vault.id}").text
+    assert "BEGIN CERTIFICATE" in text
+    assert "PRIVATE KEY" not in text
+    assert "<code>team-a</code>" in text
+    assert f'href="/console/credentials/{vault.id}/tests"' in text
+
+
+def test_before_it_is_deleted_a_page_says_what_breaks(browser: Browser, world: World, tenant: Tenant):
+    top = tenant.project("top")
+    below, replaced = tenant.project("below", top), tenant.project("replaced", top)
+    vault, nearer = tenant.credential(name="vault"), tenant.credential(name="nearer")
+    tenant.assign(vault, top)
+    tenant.assign(nearer, replaced)
+    for project in (top, below, replaced):
+        tenant.environment(project, None, f"in {project.name}")
+    for number in range(25):
+        tenant.environment(below, None, f"many {number}")
+        tenant.assign(vault, tenant.project(f"project {number:02}"))
+    page = f"/console/credentials/{vault.id}/delete"
+    text = browser.get(page).text
+    assert ">project 00<" in text
+    assert "And 6 more." in text
+    assert ">in top<" in text
+    assert ">in below<" in text
+    assert ">in replaced<" not in text, "a nearer one of the same type counts there"
+    assert "And 7 more." in text
+    answer = browser.post(page, browser.form(page))
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{list_of(tenant)}?done=deleted")
+    assert "The credential was deleted." in browser.get(answer.headers["location"]).text
+    with world.database.read() as tx:
+        assert get_credential(tx, tenant.id, vault.id) is None
+        assert get_credential(tx, tenant.id, nearer.id) is not None
+    assert browser.get(f"/console/credentials/{vault.id}").status_code == 404
+    assert "It is assigned to no project." in browser.get(f"/console/credentials/{tenant.credential().id}/delete").text
+
+
+@pytest.mark.parametrize("kind", CredentialKind)
+def test_no_text_of_a_credential_does_more_than_be_read(
+    browser: Browser, world: World, tenant: Tenant, kind: CredentialKind
+):
+    project = tenant.project()
+    credential = tenant.credential_of(parse(CredentialKind.VAULT_OIDC, vault()), CredentialKind.VAULT_OIDC, project)
+    tenant.assign(credential, project)
+    tenant.environment(project, None)
+    evil = {str(field.alias): f"{field.alias}{EVIL}" for field in CLASSES[kind].model_fields.values()}
+    with world.database.write() as tx:
+        changed = {"name": f"credential-name{EVIL}", "type": kind.value, "value": evil, "created_by": f"maker{EVIL}"}
+        tx.execute(update(credentials).values(changed))
+        for table in ("projects", "environments"):
+            tx.execute(update(metadata.tables[table]).values(name=f"{table}-name{EVIL}"))
+    here = f"/console/credentials/{credential.id}"
+    texts = [browser.get(path).text for path in (list_of(tenant), here, f"{here}/delete")]
+    for text in texts:
+        harmless(text)
+    shown = ("credential-name", "maker", "projects-name", "environments-name")
+    assert [name for name in shown if f"{name}&lt;script&gt;" not in "".join(texts)] == []
+
+
+def vault() -> dict[str, str]:
+    return {
+        "address": "https://vault.example.com:8200",
+        "version": "1.18.0",
+        "roleName": "deploy",
+        "jwtAuthBackendPath": "jwt",
+    }
