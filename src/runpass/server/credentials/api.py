@@ -1,6 +1,5 @@
 """JSON routes of credentials and their assignment. Paths and fields are env0's."""
 
-from datetime import datetime
 from typing import Annotated, Any, get_args
 from uuid import UUID
 
@@ -8,15 +7,17 @@ from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, ValidationInfo, field_validator, model_validator
 
 from runpass.errors import Conflict, InvalidInput, NotFound
-from runpass.ids import AssignmentId, CredentialId, ProjectId, new_id
-from runpass.protocol.credentials import CLASSES, COST_KINDS, Credential, CredentialKind, RecordedRole, VaultOidc
+from runpass.ids import CredentialId, ProjectId, new_id
+from runpass.protocol.credentials import CLASSES, Credential, CredentialKind, RecordedRole, VaultOidc
 from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.access.users import User, user, users
-from runpass.server.audit import AuditEvent, record
+from runpass.server.audit import record
 from runpass.server.credentials import store
-from runpass.server.credentials.model import MOST_CREDENTIALS, Assignment, StoredCredential
+from runpass.server.credentials.assigning import assign_credential, unassign_credential
+from runpass.server.credentials.events import credential_event
+from runpass.server.credentials.model import MOST_CREDENTIALS, StoredCredential
 from runpass.server.credentials.rules import check_clear_text
 from runpass.server.credentials.sealing import seal
 from runpass.server.credentials.store import Hold, Page
@@ -24,7 +25,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.http.dependencies import Db, Now, Sealing
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Moment, Name
-from runpass.server.tenancy.lookup import open_project_for, own_organization, project_for
+from runpass.server.tenancy.lookup import open_project_for, own_organization
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.store import get_project
 from runpass.server.tenancy.visibility import visible_to
@@ -148,7 +149,7 @@ def create(
             updated_at=now,
         )
         store.insert_credential(tx, credential)
-        record(tx, _event(credential, caller, "credential.created", now, _told(body.value)))
+        record(tx, credential_event(credential, caller, "credential.created", now, _told(body.value)))
         maker = user(tx, caller.organization_id, credential.created_by)
     tell_tag(response, credential.updated_at)
     return _answer(credential, maker)
@@ -175,7 +176,7 @@ def change(  # noqa: PLR0913 -- FastAPI's way of asking for things
             raise InvalidInput.of("type", "the type of a credential cannot be changed")
         check_clear_text(body.value, own_organization(tx, caller))
         store.change_value(tx, seen, seal(cipher, seen.id, seen.organization_id, body.value), now)
-        record(tx, _event(seen, caller, "credential.changed", now, _told(body.value)))
+        record(tx, credential_event(seen, caller, "credential.changed", now, _told(body.value)))
         changed = manageable(tx, caller, credential_id)
         maker = user(tx, caller.organization_id, changed.created_by)
     tell_tag(response, changed.updated_at)
@@ -194,7 +195,7 @@ def record_role(credential_id: UUID, body: RecordedRole, caller: Caller, db: Db,
             raise InvalidInput.of("credentialId", "is no Vault OIDC credential")
         store.record_role(tx, credential.id, body.model_dump(mode="json", by_alias=True))
         detail = {"role": body.role_name, "mount": body.mount}
-        record(tx, _event(credential, caller, "credential.role_recorded", clock.now(), detail))
+        record(tx, credential_event(credential, caller, "credential.role_recorded", clock.now(), detail))
 
 
 @router.delete("/{credential_id}", status_code=204)
@@ -204,16 +205,14 @@ def delete(credential_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
         credential = manageable(tx, caller, credential_id, Hold.ALL)
         ended = store.delete_credential(tx, credential.id)
         detail = {"assignments": str(ended)}
-        record(tx, _event(credential, caller, "credential.deleted", clock.now(), detail))
+        record(tx, credential_event(credential, caller, "credential.deleted", clock.now(), detail))
 
 
 @router.put("/deployment/{credential_id}/project/{project_id}")
 def assign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: Now) -> AssignmentAnswer:
     """Let a project use a credential. Doing it twice changes nothing."""
     with db.write() as tx:
-        project = open_project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
-        credential = _assignable(tx, caller, credential_id, project)
-        found = _assigned(tx, caller, credential, project, clock.now())
+        found = assign_credential(tx, caller, project_id, credential_id, clock.now())
     return AssignmentAnswer(id=found.id, credential_id=found.credential_id, project_id=found.project_id)
 
 
@@ -232,12 +231,7 @@ def assigned(project_id: UUID, caller: Caller, db: Db) -> AssignedCredentials:
 def unassign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
     """Take a credential away from a project."""
     with db.write() as tx:
-        project = project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
-        credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id))
-        if credential is None or not store.delete_assignment(tx, credential.id, project.id):
-            raise NotFound("this credential is not assigned to this project")
-        detail = {"projectId": str(project.id)}
-        record(tx, _event(credential, caller, "credential.unassigned", clock.now(), detail))
+        unassign_credential(tx, caller, project_id, credential_id, clock.now())
 
 
 def _authorize_scope(tx: Transaction, caller: Actor, body: CreateCredential) -> Project | None:
@@ -265,42 +259,9 @@ def _scope(tx: Transaction, caller: Actor, credential: StoredCredential) -> Scop
     return project.scope if project else ScopePath(caller.organization_id)
 
 
-def _assignable(tx: Transaction, caller: Actor, credential_id: UUID, project: Project) -> StoredCredential:
-    # An organization's credential is for all its projects: whoever manages a project's credentials may take it, by id.
-    credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id), Hold.DELETION)
-    if credential is None or not (credential.project_id is None or credential.project_id in project.path):
-        raise NotFound("there is no such credential for this project")
-    if credential.kind in COST_KINDS:
-        raise InvalidInput.of("credentialId", f"{credential.kind.value} is for cost estimation, not for deployments")
-    return credential
-
-
-def _assigned(
-    tx: Transaction, caller: Actor, credential: StoredCredential, project: Project, now: datetime
-) -> Assignment:
-    """Give the assignment, which may have been there before or come from another caller at this moment."""
-    new = Assignment(AssignmentId(new_id()), caller.organization_id, credential.id, project.id, caller.audit_name, now)
-    if store.insert_assignment(tx, new):
-        record(tx, _event(credential, caller, "credential.assigned", now, {"projectId": str(project.id)}))
-        return new
-    found = store.get_assignment(tx, credential.id, project.id)
-    if found is None:
-        raise Conflict("the assignment was taken away at the same moment", hint="repeat the request")
-    return found
-
-
 def _told(value: Credential) -> dict[str, str]:
     """Give what the audit trail tells of a value: whereto login tokens go, and as which role."""
     return {"address": value.address, "role": value.role_name} if isinstance(value, VaultOidc) else {}
-
-
-def _event(
-    credential: StoredCredential, caller: Actor, action: str, at: datetime, detail: dict[str, str] | None = None
-) -> AuditEvent:
-    about = {"name": credential.name, "type": credential.kind.value, **(detail or {})}
-    return AuditEvent(
-        at, caller.audit_name, action, "credential", str(credential.id), credential.organization_id, about
-    )
 
 
 def _answer(credential: StoredCredential, maker: User) -> CredentialAnswer:

@@ -75,7 +75,7 @@ def get_credential(
     """Give a credential of this organization."""
     mine = (credentials.c.id == credential_id) & (credentials.c.organization_id == organization_id)
     row = tx.execute(_holding(select(credentials).where(mine), hold)).one_or_none()
-    return None if row is None else _credential(row)
+    return None if row is None else credential_of(row)
 
 
 def list_credentials(
@@ -86,13 +86,13 @@ def list_credentials(
     if visible is not None:
         query = query.join(projects, projects.c.id == credentials.c.project_id).where(visible)
     query = query.order_by(credentials.c.id).limit(page.limit).offset(page.offset or None)
-    return [_credential(row) for row in tx.execute(query)]
+    return [credential_of(row) for row in tx.execute(query)]
 
 
 def page_of_kind(tx: Transaction, kind: CredentialKind, after: UUID, limit: int) -> list[StoredCredential]:
     """Give a part of the credentials of one kind of all organizations, oldest first: those after `after`."""
     query = select(credentials).where(credentials.c.id > after, credentials.c.type == kind.value)
-    return [_credential(row) for row in tx.execute(query.order_by(credentials.c.id).limit(limit))]
+    return [credential_of(row) for row in tx.execute(query.order_by(credentials.c.id).limit(limit))]
 
 
 def change_value(tx: Transaction, seen: StoredCredential, value: SealedValue, now: datetime) -> datetime:
@@ -151,7 +151,7 @@ def assigned_to(tx: Transaction, project_ids: Sequence[ProjectId]) -> list[tuple
     """Give (project, credential) for every assignment to one of these projects, oldest assignment first."""
     rows = tx.execute(_ASSIGNED, {"project_ids": project_ids}).all()
     ids = list({row.credential_id for row in rows})
-    found = {row.id: _credential(row) for row in tx.execute(_CREDENTIALS, {"ids": ids})} if rows else {}
+    found = {row.id: credential_of(row) for row in tx.execute(_CREDENTIALS, {"ids": ids})} if rows else {}
     return [(ProjectId(row.project_id), found[row.credential_id]) for row in rows if row.credential_id in found]
 
 
@@ -184,7 +184,8 @@ def _holding(query: Select[Any], hold: Hold) -> Select[Any]:
             return query.with_for_update()
 
 
-def _credential(row: Row[Any]) -> StoredCredential:
+def credential_of(row: Row[Any]) -> StoredCredential:
+    """Give the record of a row of `credentials`."""
     return StoredCredential(
         id=row.id,
         organization_id=row.organization_id,
