@@ -117,6 +117,14 @@ PROJECTS = (
     Page("POST /console/projects/{project_id}/move", PROJECT, {"targetProjectId": "{parent}"}),
     Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
 )
+REMOVE = "/console/projects/{project_id}/credentials/{credential_id}/remove"
+ASSIGNED = {**PROJECT, "credential_id": "assigned"}
+PROJECT_CREDENTIALS = (
+    Page("GET /console/projects/{project_id}/credentials", PROJECT),
+    Page("POST /console/projects/{project_id}/credentials", PROJECT, {"otherId": "{credential}"}),
+    Page(f"GET {REMOVE}", ASSIGNED),
+    Page(f"POST {REMOVE}", ASSIGNED),
+)
 TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 CREDENTIAL = {"credential_id": "credential"}
 CREDENTIALS = (
@@ -130,4 +138,5 @@ PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
     *CREDENTIALS,
+    *PROJECT_CREDENTIALS,
 )

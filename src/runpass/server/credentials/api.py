@@ -1,31 +1,27 @@
 """JSON routes of credentials and their assignment. Paths and fields are env0's."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
-from runpass.errors import Conflict, InvalidInput, NotFound
-from runpass.ids import AssignmentId, CredentialId, ProjectId, new_id
-from runpass.protocol.credentials import COST_KINDS, CredentialKind, RecordedRole
-from runpass.server.access.actors import Actor
+from runpass.errors import InvalidInput, NotFound
+from runpass.ids import ProjectId
+from runpass.protocol.credentials import CredentialKind, RecordedRole
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
 from runpass.server.access.users import User, user, users
 from runpass.server.audit import record
 from runpass.server.credentials import store
+from runpass.server.credentials.assigning import assign_credential, unassign_credential
 from runpass.server.credentials.changing import change_credential, create_credential, delete_credential, manageable
 from runpass.server.credentials.events import credential_event
-from runpass.server.credentials.model import Assignment, StoredCredential
+from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.requests import ChangeCredential, CreateCredential
-from runpass.server.credentials.store import Hold, Page
-from runpass.server.db.engine import Transaction
+from runpass.server.credentials.store import Page
 from runpass.server.http.dependencies import Db, Now, Sealing
 from runpass.server.http.preconditions import IfMatch, check_unchanged, tell_tag
 from runpass.server.http.wire import ApiModel, Moment
-from runpass.server.tenancy.lookup import open_project_for, project_for
-from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.store import get_project
 from runpass.server.tenancy.visibility import visible_to
 
@@ -141,9 +137,7 @@ def delete(credential_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
 def assign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: Now) -> AssignmentAnswer:
     """Let a project use a credential. Doing it twice changes nothing."""
     with db.write() as tx:
-        project = open_project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
-        credential = _assignable(tx, caller, credential_id, project)
-        found = _assigned(tx, caller, credential, project, clock.now())
+        found = assign_credential(tx, caller, project_id, credential_id, clock.now())
     return AssignmentAnswer(id=found.id, credential_id=found.credential_id, project_id=found.project_id)
 
 
@@ -162,36 +156,7 @@ def assigned(project_id: UUID, caller: Caller, db: Db) -> AssignedCredentials:
 def unassign(credential_id: UUID, project_id: UUID, caller: Caller, db: Db, clock: Now) -> None:
     """Take a credential away from a project."""
     with db.write() as tx:
-        project = project_for(tx, caller, project_id, Permission.MANAGE_CREDENTIALS)
-        credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id))
-        if credential is None or not store.delete_assignment(tx, credential.id, project.id):
-            raise NotFound("this credential is not assigned to this project")
-        detail = {"projectId": str(project.id)}
-        record(tx, credential_event(credential, caller, "credential.unassigned", clock.now(), detail))
-
-
-def _assignable(tx: Transaction, caller: Actor, credential_id: UUID, project: Project) -> StoredCredential:
-    # An organization's credential is for all its projects: whoever manages a project's credentials may take it, by id.
-    credential = store.get_credential(tx, caller.organization_id, CredentialId(credential_id), Hold.DELETION)
-    if credential is None or not (credential.project_id is None or credential.project_id in project.path):
-        raise NotFound("there is no such credential for this project")
-    if credential.kind in COST_KINDS:
-        raise InvalidInput.of("credentialId", f"{credential.kind.value} is for cost estimation, not for deployments")
-    return credential
-
-
-def _assigned(
-    tx: Transaction, caller: Actor, credential: StoredCredential, project: Project, now: datetime
-) -> Assignment:
-    """Give the assignment, which may have been there before or come from another caller at this moment."""
-    new = Assignment(AssignmentId(new_id()), caller.organization_id, credential.id, project.id, caller.audit_name, now)
-    if store.insert_assignment(tx, new):
-        record(tx, credential_event(credential, caller, "credential.assigned", now, {"projectId": str(project.id)}))
-        return new
-    found = store.get_assignment(tx, credential.id, project.id)
-    if found is None:
-        raise Conflict("the assignment was taken away at the same moment", hint="repeat the request")
-    return found
+        unassign_credential(tx, caller, project_id, credential_id, clock.now())
 
 
 def _answer(credential: StoredCredential, maker: User) -> CredentialAnswer:
