@@ -117,7 +117,19 @@ PROJECTS = (
     Page("POST /console/projects/{project_id}/move", PROJECT, {"targetProjectId": "{parent}"}),
     Page("POST /console/projects/{project_id}/delete", {"project_id": "empty project"}),
 )
-TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
+TEMPLATE = {"template_id": "template"}
+DETACHABLE = {"template_id": "detachable", "project_id": "project"}
+SHELL_TEMPLATE = {"name": "new", "type": "shell", "commands": "true"}
+TEMPLATES = (
+    Page(f"GET {BELOW}/templates", ORGANIZATION),
+    Page(f"POST {BELOW}/templates", ORGANIZATION, SHELL_TEMPLATE),
+    Page(f"GET {BELOW}/templates/new", ORGANIZATION, query="?type=shell"),
+    Page("GET /console/templates/{template_id}", TEMPLATE),
+    Page("POST /console/templates/{template_id}", TEMPLATE, SHELL_TEMPLATE),
+    Page("POST /console/templates/{template_id}/delete", TEMPLATE),
+    Page("POST /console/templates/{template_id}/projects", TEMPLATE, {"projectId": "{parent}"}),
+    Page("POST /console/templates/{template_id}/projects/{project_id}/detach", DETACHABLE),
+)
 
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
