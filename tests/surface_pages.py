@@ -125,7 +125,19 @@ PROJECT_CREDENTIALS = (
     Page(f"GET {REMOVE}", ASSIGNED),
     Page(f"POST {REMOVE}", ASSIGNED),
 )
-TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
+TEMPLATE = {"template_id": "template"}
+DETACHABLE = {"template_id": "detachable", "project_id": "project"}
+SHELL_TEMPLATE = {"name": "new", "type": "shell", "commands": "true"}
+TEMPLATES = (
+    Page(f"GET {BELOW}/templates", ORGANIZATION),
+    Page(f"POST {BELOW}/templates", ORGANIZATION, SHELL_TEMPLATE),
+    Page(f"GET {BELOW}/templates/new", ORGANIZATION, query="?type=shell"),
+    Page("GET /console/templates/{template_id}", TEMPLATE),
+    Page("POST /console/templates/{template_id}", TEMPLATE, SHELL_TEMPLATE),
+    Page("POST /console/templates/{template_id}/delete", TEMPLATE),
+    Page("POST /console/templates/{template_id}/projects", TEMPLATE, {"projectId": "{parent}"}),
+    Page("POST /console/templates/{template_id}/projects/{project_id}/detach", DETACHABLE),
+)
 CREDENTIAL = {"credential_id": "credential"}
 CREDENTIALS = (
     Page(f"GET {BELOW}/credentials", ORGANIZATION),

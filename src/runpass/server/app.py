@@ -73,6 +73,7 @@ from runpass.server.runners import api as runners
 from runpass.server.runners import pages as runner_pages
 from runpass.server.templates import api as templates
 from runpass.server.templates import pages as template_pages
+from runpass.server.templates import template_pages as one_template_pages
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
@@ -122,7 +123,7 @@ ROOMS = (
 PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
-    *(signing_key_pages, one_deployment_pages, log_pages),
+    *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages),
     *(credential_pages, project_credential_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))

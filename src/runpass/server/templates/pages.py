@@ -1,32 +1,92 @@
-"""The page of an organization's templates."""
+"""The pages of an organization's templates: the list, and a new one. The page of one is in `template_pages`."""
 
+from collections.abc import Mapping
 from typing import Final
 
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.ids import OrganizationId
+from runpass.errors import InvalidInput
+from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.templates import store
+from runpass.server.templates import managing, store
+from runpass.server.templates.forms import MOST_BYTES, body_of, form_of, kind_field
+from runpass.server.templates.model import TemplateType
+from runpass.server.templates.requests import CreateTemplate
+from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
+from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
+
+_DONE: Final = {"deleted": "The template was deleted. Environments that were made from it stay."}
 
 
 def templates_page(request: Request) -> Response:
     """List the templates that are not deleted and not one environment's own."""
     actor = visit(request).actor
-    organization_id = OrganizationId(uuid_in(request, "organization_id"))
-    actor.require_organization(organization_id, Permission.VIEW_TEMPLATES)
+    organization_id = managing.require_templates(actor, uuid_in(request, "organization_id"), Permission.VIEW_TEMPLATES)
     with request.app.state.database.read() as tx:
         found = store.list_templates(tx, organization_id, limit=PAGE + 1, offset=offset_of(request))
     rows, paging = paged(request, found)
-    values = {"rows": rows, "paging": paging}
+    values = {
+        "organization_id": organization_id,
+        "rows": rows,
+        "paging": paging,
+        "may_manage": actor.may_somewhere(Permission.MANAGE_TEMPLATES),
+        "done": _DONE.get(request.query_params.get("done", ""), ""),
+    }
     answer: Response = request.app.state.pages.page(request, "templates/templates.html", values)
     return answer
 
 
+def new_page(request: Request) -> Response:
+    """Show the kinds of templates; with `type`, the form for a new one of that kind."""
+    actor = visit(request).actor
+    managing.require_templates(actor, uuid_in(request, "organization_id"), Permission.MANAGE_TEMPLATES)
+    return _form(request, actor, {"type": request.query_params.get("type", "")})
+
+
+async def create(request: Request) -> Response:
+    """Make a template, and go to its page."""
+    who = await run_in_threadpool(visit, request)
+    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
+    return await run_in_threadpool(_create, request, who.actor, fields)
+
+
 NAVIGATION: Final = (Section("Templates", "templates", Permission.VIEW_TEMPLATES, 30),)
-ROUTES: Final = (Route("/organizations/{organization_id}/templates", templates_page, methods=["GET"]),)
+ROUTES: Final = (
+    Route("/organizations/{organization_id}/templates", templates_page, methods=["GET"]),
+    Route("/organizations/{organization_id}/templates", create, methods=["POST"]),
+    Route("/organizations/{organization_id}/templates/new", new_page, methods=["GET"]),
+)
+
+
+def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+    organization_id = uuid_in(request, "organization_id")
+    managing.require_templates(actor, organization_id, Permission.MANAGE_TEMPLATES)
+    state = request.app.state
+    try:
+        wanted = body_of(CreateTemplate, fields, {"organizationId": str(organization_id)})
+        with state.database.write() as tx:
+            template = managing.create(tx, actor, wanted, state.clock.now())
+    except InvalidInput as error:
+        return _form(request, actor, fields, error)
+    return redirection(f"/console/templates/{template.id}?done=created")
+
+
+def _form(request: Request, actor: Actor, given: Mapping[str, str], error: InvalidInput | None = None) -> Response:
+    chosen = given.get("type", "")
+    kind = TemplateType(chosen) if chosen in set(TemplateType) else None
+    values = {
+        "organization_id": actor.organization_id,
+        "kind": kind,
+        "kinds": kind_field(chosen or TemplateType.OPENTOFU, error),
+        "fields": form_of(kind, given, error) if kind else [],
+        "problem": "Nothing was made: see what is wrong below." if error else "",
+    }
+    answer: Response = request.app.state.pages.page(request, "templates/new.html", values, 422 if error else 200)
+    return answer

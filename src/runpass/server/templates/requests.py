@@ -1,25 +1,53 @@
 """The bodies that describe a template, with env0's fields and ours in one flat object."""
 
+from typing import Annotated
 from uuid import UUID
+
+from pydantic import Field
 
 from runpass.errors import FieldError, InvalidInput
 from runpass.protocol.wire import summary
 from runpass.server.http.wire import ApiModel, LongText, Name
 from runpass.server.templates.making import Draft
 from runpass.server.templates.model import GitSource, Scripts, ShellSource, Source, TemplateType
-from runpass.server.templates.repository import Repository
+from runpass.server.templates.repository import CodePath, Repository, Revision
 
 
 class TemplateBody(GitSource):
     """Request: a template. Type `shell` takes the commands, every other type the repository and its fields."""
 
-    name: Name
-    type: TemplateType
-    description: LongText | None = None
-    repository: Repository = ""
-    commands: Scripts = ()
-    plan_commands: Scripts = ()
-    destroy_commands: Scripts = ()
+    name: Annotated[Name, Field(title="Name", description="What people call it.", examples=["network"])]
+    type: Annotated[TemplateType, Field(title="Kind", description="What kind of code it runs.")]
+    description: Annotated[LongText | None, Field(title="Description", description="What it makes, and who asks.")] = (
+        None
+    )
+    repository: Annotated[
+        Repository,
+        Field(
+            title="Repository",
+            description="A URL without user and password, or user@host:path. Runners clone it; the server never does.",
+            examples=["https://git.example.com/network.git"],
+        ),
+    ] = ""
+    revision: Annotated[
+        Revision,
+        Field(
+            title="Revision",
+            description="A branch, a tag or a commit; empty for the repository's default branch.",
+            examples=["main"],
+        ),
+    ] = ""
+    path: Annotated[
+        CodePath,
+        Field(title="Folder", description="Of the code, in the repository; empty for its top.", examples=["live/eu"]),
+    ] = ""
+    commands: Annotated[Scripts, Field(title="Commands", description="What a deploy runs; at least one.")] = ()
+    plan_commands: Annotated[
+        Scripts, Field(title="Commands of the plan", description="What runs before the approval. It changes nothing.")
+    ] = ()
+    destroy_commands: Annotated[
+        Scripts, Field(title="Commands of a destroy", description="What takes away what the deploy made.")
+    ] = ()
 
     def draft(self, *, prefix: str = "") -> Draft:
         """Give the rule's view. Raises `InvalidInput` with every field that does not go with the type."""
@@ -64,4 +92,4 @@ class CreateTemplate(TemplateBody):
 class AttachProject(ApiModel):
     """Request: the project that may run a template."""
 
-    project_id: UUID
+    project_id: Annotated[UUID, Field(title="Project", description="It, and all below it, may run the template.")]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, update
 
-from runpass.ids import EnvironmentId, OrganizationId, ProjectId
+from runpass.ids import EnvironmentId, OrganizationId, ProjectId, TemplateId
 from runpass.server.db.changing import change_row
 from runpass.server.db.engine import Transaction
 from runpass.server.db.locking import lock_row
@@ -81,6 +81,13 @@ def list_environments(
         query = query.where(environments.c.is_archived.is_(not wanted.is_active))
     query = query.limit(limit).offset(offset)
     return [_environment(row) for row in tx.execute(query)]
+
+
+def count_of_template(tx: Transaction, organization_id: OrganizationId, template_id: TemplateId) -> int:
+    """Count the environments that were made from a template, or were given it since, archived ones included."""
+    # SECURITY: the template is this organization's, and so are its environments; both are said all the same.
+    mine = (environments.c.template_id == template_id) & (environments.c.organization_id == organization_id)
+    return int(tx.execute(select(func.count()).select_from(environments).where(mine)).scalar_one())
 
 
 def list_due(tx: Transaction, now: datetime, *, behind: Due | None, limit: int) -> list[Environment]:
