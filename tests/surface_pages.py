@@ -108,6 +108,12 @@ RUNNERS = (
 )
 SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
+RELYING_PARTIES = (
+    Page(f"GET {BELOW}/relying-parties", ORGANIZATION),
+    Page(f"POST {BELOW}/relying-parties", ORGANIZATION, {"name": "new", "audiences": "https://sts.example.com"}),
+    Page(f"POST {BELOW}/relying-parties/{{party_id}}/remove", {**ORGANIZATION, "party_id": "relying party"}),
+)
+
 PROJECT = {"project_id": "project"}
 PROJECTS = (
     Page(f"GET {BELOW}/projects", ORGANIZATION),
@@ -122,4 +128,5 @@ TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
+    *(*RELYING_PARTIES,),
 )

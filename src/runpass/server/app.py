@@ -63,6 +63,7 @@ from runpass.server.keeping.settling import Settling
 from runpass.server.openid import pages as openid_pages
 from runpass.server.opening import Parts
 from runpass.server.relying_parties import api as relying_parties
+from runpass.server.relying_parties import pages as relying_party_pages
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.relying_parties.share import PartyShare
@@ -120,6 +121,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages),
+    *(relying_party_pages,),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
