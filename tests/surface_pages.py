@@ -108,6 +108,12 @@ RUNNERS = (
 )
 SIGNING_KEYS = (Page(f"GET {BELOW}/signing-keys", ORGANIZATION),)
 
+RELYING_PARTIES = (
+    Page(f"GET {BELOW}/relying-parties", ORGANIZATION),
+    Page(f"POST {BELOW}/relying-parties", ORGANIZATION, {"name": "new", "audiences": "https://sts.example.com"}),
+    Page(f"POST {BELOW}/relying-parties/{{party_id}}/remove", {**ORGANIZATION, "party_id": "relying party"}),
+)
+
 PROJECT = {"project_id": "project"}
 PROJECTS = (
     Page(f"GET {BELOW}/projects", ORGANIZATION),
@@ -151,4 +157,5 @@ PAGES = (
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
     *CREDENTIALS,
     *PROJECT_CREDENTIALS,
+    *RELYING_PARTIES,
 )

@@ -66,6 +66,7 @@ from runpass.server.opening import Parts
 from runpass.server.people import api_key_pages, person_pages
 from runpass.server.people import pages as people_pages
 from runpass.server.relying_parties import api as relying_parties
+from runpass.server.relying_parties import pages as relying_party_pages
 from runpass.server.relying_parties.door import IntrospectionDoor
 from runpass.server.relying_parties.introspection import Introspection
 from runpass.server.relying_parties.share import PartyShare
@@ -124,7 +125,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages),
-    *(credential_pages, project_credential_pages),
+    *(credential_pages, project_credential_pages, relying_party_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

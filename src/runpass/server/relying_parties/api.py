@@ -4,45 +4,19 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
-from pydantic import Field, field_validator
 
 from runpass.ids import OrganizationId, RelyingPartyId
 from runpass.server.access.dependencies import Caller
 from runpass.server.access.permissions import Permission
-from runpass.server.deployments.audiences import unfit
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, Moment, Name
+from runpass.server.http.wire import ApiModel, Moment
 from runpass.server.relying_parties import store
-from runpass.server.relying_parties.model import MOST_AUDIENCES, RelyingParty
+from runpass.server.relying_parties.model import RelyingParty
 from runpass.server.relying_parties.registering import register, remove
-from runpass.server.tenancy.model import MAX_AUDIENCE
+from runpass.server.relying_parties.requests import CreateRelyingParty
 
 router = APIRouter(prefix="/relying-parties", tags=["Relying parties"])
 OrganizationIdQuery = Annotated[UUID, Query(alias="organizationId")]
-Audience = Annotated[str, Field(min_length=1, max_length=MAX_AUDIENCE, pattern=r"^[!-~]+$")]
-
-
-class CreateRelyingParty(ApiModel):
-    """Request: a new relying party."""
-
-    name: Name
-    organization_id: UUID
-    audiences: Annotated[
-        tuple[Audience, ...],
-        Field(
-            min_length=1,
-            max_length=MOST_AUDIENCES,
-            description="It is told of tokens with one of these audiences alone.",
-        ),
-    ]
-
-    @field_validator("audiences")
-    @classmethod
-    def _fit(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        problem = next((found for found in map(unfit, value) if found), None)
-        if problem:
-            raise ValueError(problem)
-        return tuple(dict.fromkeys(value))
 
 
 class RelyingPartyAnswer(ApiModel):

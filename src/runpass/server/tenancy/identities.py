@@ -27,32 +27,42 @@ def _tag(name: str) -> str:
     return name
 
 
+_SUBJECT: Final = "Which ids `sub` consists of; organizationId comes first. Null: the organization's own subject."
+_TRANSITIVE: Final = "Session tags that AWS hands on when roles are chained; null: none."
 SubjectTemplate = Annotated[
     list[SubjectClaim],
-    Field(
-        min_length=1,
-        max_length=len(SubjectClaim),
-        description="Which ids `sub` consists of; organizationId comes first. Null: the organization's own subject.",
-    ),
+    Field(min_length=1, max_length=len(SubjectClaim)),
     AfterValidator(_checked),
 ]
 TransitiveTags = Annotated[
     list[Annotated[str, Field(max_length=64), AfterValidator(_tag)]],
-    Field(max_length=len(TAGS), description="Session tags that AWS hands on when roles are chained; null: none."),
+    Field(max_length=len(TAGS)),
 ]
 
 
 class IdentityPolicies(ApiModel):
     """The fields of a request that decide about identity tokens; what is left out stays as it is."""
 
-    identity_subject: SubjectTemplate | None = None
+    identity_subject: Annotated[
+        SubjectTemplate | None, Field(title="sub", description=_SUBJECT, examples=["organizationId"])
+    ] = None
     identity_prefixed_claims: Annotated[
-        Flag | None, Field(description="Whether tokens have env0's claims a second time, as `https://env0.com/<name>`.")
+        Flag | None,
+        Field(
+            title="env0's prefixed claims",
+            description="Whether tokens have env0's claims a second time, as `https://env0.com/<name>`.",
+        ),
     ] = None
     identity_aws_tags: Annotated[
-        Flag | None, Field(description="Whether tokens have AWS session tags (`https://aws.amazon.com/tags`).")
+        Flag | None,
+        Field(
+            title="AWS session tags",
+            description="Whether tokens have AWS session tags (`https://aws.amazon.com/tags`).",
+        ),
     ] = None
-    identity_aws_transitive_tags: TransitiveTags | None = None
+    identity_aws_transitive_tags: Annotated[
+        TransitiveTags | None, Field(title="Tags that AWS hands on", description=_TRANSITIVE, examples=["projectId"])
+    ] = None
 
 
 NAMES: Final = tuple(IdentityPolicies.model_fields)

@@ -26,6 +26,8 @@ class FieldKind(StrEnum):
     NUMBER = "number"
     SWITCH = "switch"
     CHOICE = "choice"
+    LIST = "list"
+    """One text on each line."""
 
     @property
     def is_secret(self) -> bool:
@@ -88,6 +90,9 @@ def values_of(model: type[BaseModel], posted: Mapping[str, str]) -> dict[str, An
             found[key] = int(text) if text.strip().isascii() and text.strip().isdigit() else text
         elif kind is FieldKind.CHOICE and text:
             found[key] = {str(item): item for item in _choices(info)}.get(text, text)
+        elif kind is FieldKind.LIST:
+            lines = [line.strip() for line in text.splitlines() if line.strip()]
+            found |= {key: lines} if lines else {}
         elif text:
             found[key] = text if kind is FieldKind.TEXT or kind.is_secret else text.strip()
     return found
@@ -111,10 +116,16 @@ def _field(name: str, info: FieldInfo, given: Mapping[str, Any], wrong: Mapping[
         example=str((info.examples or [""])[0]),
         kind=kind,
         is_required=info.is_required(),
-        value=value if kind is FieldKind.SWITCH else str(value if value is not None else ""),
+        value=value if kind is FieldKind.SWITCH else _text(value),
         choices=tuple(Choice(str(item), str(item)) for item in _choices(info)),
-        error=wrong.get(key, ""),
+        error=wrong.get(key) or next((said for at, said in wrong.items() if at.startswith(f"{key}.")), ""),
     )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "\n".join(map(str, value))
+    return str(value if value is not None else "")
 
 
 def _kind(info: FieldInfo) -> FieldKind:
@@ -127,6 +138,8 @@ def _kind(info: FieldInfo) -> FieldKind:
         return FieldKind.NUMBER
     if _choices(info):
         return FieldKind.CHOICE
+    if any(get_origin(item) in {list, tuple} for item in kinds):
+        return FieldKind.LIST
     return (
         FieldKind.TEXT if "-----BEGIN" in str((info.examples or [""])[0]) or _longest(info) > _LONG else FieldKind.LINE
     )

@@ -1,10 +1,13 @@
 """Forms that are drawn from classes."""
 
+from typing import Annotated
+
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from runpass.errors import InvalidInput
 from runpass.protocol.credentials import CLASSES, CredentialKind, VaultOidc, parse
+from runpass.protocol.wire import invalid_input
 from runpass.server.web.fields import FieldKind, errors_of, fields_of, values_of
 
 KINDS = {
@@ -79,3 +82,20 @@ def test_a_secret_never_comes_back():
     assert found["clientKey"].value == ""
     with pytest.raises(ValidationError):
         VaultOidc.model_validate(sent)
+
+
+class _Listed(BaseModel):
+    names: tuple[str, ...] = ()
+    numbers: Annotated[list[Annotated[str, Field(max_length=3)]], Field(max_length=2)] | None = None
+
+
+def test_a_list_has_a_line_for_each_text_and_its_first_error():
+    sent = values_of(_Listed, {"names": " a \n\n b\n", "numbers": "1\nlonger\n"})
+    assert sent == {"names": ["a", "b"], "numbers": ["1", "longer"]}
+    assert values_of(_Listed, {"names": " \n", "numbers": ""}) == {}
+    with pytest.raises(ValidationError) as refused:
+        _Listed.model_validate(sent)
+    names, numbers = fields_of(_Listed, sent, errors_of(invalid_input(refused.value)))
+    assert (names.kind, names.value, names.error) == (FieldKind.LIST, "a\nb", "")
+    assert (numbers.kind, numbers.value, numbers.error) == (FieldKind.LIST, "1\nlonger", "is longer than 3 characters")
+    assert fields_of(_Listed)[0].value == ""
