@@ -31,7 +31,7 @@ def _public(ids: dict[str, str]) -> list[Ask]:
     documents = ("/.well-known/openid-configuration", "/.well-known/jwks.json")
     own = {"organization_id": ids["organization"]}
     return [
-        *(Ask(f"GET {path}") for path in ("/healthz", "/readyz", "/metrics", *documents)),
+        *(Ask(f"GET {path}") for path in ("/", "/healthz", "/readyz", "/metrics", *documents)),
         Ask("GET /.well-known/jwks/{name}.json", {"name": "x" * 32}),
         *(Ask(f"GET /o/{{organization_id}}{path}", own) for path in documents),
     ]

@@ -64,7 +64,7 @@ def test_every_partial_index_is_partial_in_the_database_too(database: Database):
     }
     with database.read() as tx:
         found = {name: _definition(tx, name) for name in expected}
-    assert len(expected) == 14
+    assert len(expected) == 15
     for name, where in expected.items():
         column = where.split(" ", maxsplit=1)[0]
         assert " WHERE " in found[name], name

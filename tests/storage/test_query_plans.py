@@ -26,13 +26,13 @@ from query_plans import (
     known_tables,
     table_of,
 )
-from runpass.ids import EnvironmentId
+from runpass.ids import EnvironmentId, OrganizationId, ProjectId
 from runpass.secret import Secret
 from runpass.server.app import build_app
 from runpass.server.db.engine import Database
 from runpass.server.db.schema import metadata
-from runpass.server.db.schema.tenancy import organizations
-from runpass.server.deployments import login_store
+from runpass.server.db.schema.tenancy import organizations, projects
+from runpass.server.deployments import login_store, newest
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.keeper import settle_once
 from runpass.server.deployments.run_leases import LeaseRules, end_expired
@@ -147,6 +147,27 @@ def test_the_newest_of_an_environment_that_has_most_deployments_are_found_by_the
         assert len(deployment_store.list_deployments(tx, environment_id, limit=100)) == 100
     assert "ix_deployments_environment_id_id" in plan, plan
     assert "pk_deployments" not in plan
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_newest_of_many_projects_cost_one_look_into_an_index_for_each(database: Database, *, refused: bool):
+    """However many deployments a project has: neither are they sorted, nor is any of them read to be left out."""
+    dataset = fill(database, Scale(organizations=6, large_projects=20, large_deployments=600))
+    organization_id, project_id = OrganizationId(UUID(dataset.large.organization)), UUID(dataset.large.project)
+    queries = (
+        newest.projects_query(organization_id, projects.c.hierarchy != "", 10, refused=refused),
+        newest.of_project_query(ProjectId(project_id), 10, refused=refused),
+    )
+    with database.read() as tx:
+        for query in queries:
+            written = query.compile(tx.engine, compile_kwargs={"literal_binds": True})
+            how = "EXPLAIN QUERY PLAN" if database.is_sqlite else "EXPLAIN"
+            plan = "\n".join(str(row) for row in tx.exec_driver_sql(f"{how} {written}"))
+            assert ("ix_deployments_refused" if refused else "ix_deployments_project_id_id") in plan, plan
+            assert "pk_deployments" not in plan, plan
+            assert "Seq Scan on deployments" not in plan, plan
+        found = newest.newest_deployments(tx, organization_id, projects.c.hierarchy != "", 10, refused=refused)
+    assert len(found) == (0 if refused else 10)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from starlette.testclient import TestClient
 
-from console import OURS, Browser, hidden_fields
+from console import HOST, OURS, Browser, hidden_fields
 from runpass.server.app import build_app
 from runpass.server.web.cookies import SESSION
 from surface_pages import PAGES
@@ -90,6 +90,16 @@ def test_a_form_that_no_page_of_ours_sent_changes_nothing(server: Server):
             guarded(answer)
             assert answer.status_code == 403, (page.route, change, headers)
         assert browser.post(path, fields).status_code in {200, 303}, page.route
+
+
+def test_the_servers_name_alone_leads_to_the_first_page_and_nowhere_else(server: Server):
+    for path in ("/", "/?next=https://evil.example.com", "/?//evil.example.com"):
+        headers = {"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com"}
+        answer = server.client.get(path, headers=headers, follow_redirects=False)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/console/"), path
+        guarded(answer)
+    assert server.client.get(f"{HOST}//evil.example.com/", follow_redirects=False).status_code == 404
+    assert server.client.post("/", follow_redirects=False).status_code == 405
 
 
 def test_no_other_bearer_is_a_session(server: Server):

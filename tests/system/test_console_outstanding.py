@@ -106,7 +106,7 @@ def test_the_first_page_leads_there_and_an_organization_without_anything_is_told
     with visiting(console.browser, console.server.url) as (page, complaints):
         page.goto("/console")
         sign_in(page, console.empty)
-        assert page.get_by_role("heading", level=2).inner_text() == "Globex"
+        assert page.get_by_role("heading", level=1).inner_text() == "Globex"
         page.get_by_role("link", name="What is outstanding").click()
         text = page.inner_text("main")
         assert "Nothing is known to be outstanding, and there is nothing for you to do." in text

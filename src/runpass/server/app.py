@@ -45,6 +45,7 @@ from runpass.server.environments import projects_ending
 from runpass.server.environments import scheduling_api as scheduling
 from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
 from runpass.server.environments.lifespan_ends import Lifespans
+from runpass.server.first_page import pages as first_pages
 from runpass.server.health import Health
 from runpass.server.http.errors import HANDLERS
 from runpass.server.http.limiting import Limits, RequestLimit
@@ -77,7 +78,6 @@ from runpass.server.templates import pages as template_pages
 from runpass.server.templates import template_pages as one_template_pages
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
-from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import project_pages, set_up_pages
 from runpass.server.tenancy import projects_api as projects
@@ -122,7 +122,7 @@ ROOMS = (
 )
 
 PAGES = (
-    *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
+    *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, first_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages),
     *(credential_pages, project_credential_pages, relying_party_pages),
@@ -168,6 +168,7 @@ def build_app(parts: Parts) -> Starlette:
         *TaskDoor(_test_rules(parts, minter), door, most_waiting=most_waiting).routes(),
         *Health(parts.database, parts.rings).routes(),
         Mount("/api", api),
+        Route("/", to_home, methods=["GET"]),
         Route(CONSOLE, to_home, methods=["GET"]),
         Mount(CONSOLE, build_console(api, pages)),
     ]

@@ -62,6 +62,12 @@ def get_deployment(tx: Transaction, organization_id: OrganizationId, deployment_
     return None if row is None else _deployment(row)
 
 
+def deployments_with(tx: Transaction, ids: Collection[DeploymentId]) -> list[Deployment]:
+    """Give the deployments that have these ids, the newest first."""
+    query = select(*_COLUMNS).where(deployments.c.id.in_(ids)).order_by(deployments.c.id.desc())
+    return [_deployment(row) for row in tx.execute(query)]
+
+
 def sealed_inputs(tx: Transaction, deployment_id: DeploymentId) -> bytes:
     """Give what a deployment is given, encrypted."""
     return bytes(tx.execute(_INPUTS, {"deployment_id": deployment_id}).scalar_one())

@@ -17,7 +17,7 @@ _OURS: Final = re.compile(r"/console(?:/[A-Za-z0-9_-]+)*/?(?:\?[A-Za-z0-9_=&-]*)
 
 
 async def to_home(_: Request) -> Response:
-    """Send whoever left the slash out to the first page."""
+    """Send whoever typed the server's name alone, or left the slash out, to the first page."""
     return redirection(HOME)
 
 

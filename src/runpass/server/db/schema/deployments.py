@@ -25,6 +25,9 @@ OCCUPYING = "status IN ('IN_PROGRESS', 'WAITING_FOR_USER', 'APPROVED', 'ABORTING
 WAITING = "status IN ('QUEUED', 'APPROVED')"
 """What a runner can take: deployments that have not begun, and those whose plan was approved."""
 
+REFUSED = "refusal IS NOT NULL"
+"""Of deployments whose run did not get its secrets."""
+
 LIVE = "ended_at IS NULL"
 
 deployments = Table(
@@ -86,6 +89,13 @@ deployments = Table(
         postgresql_where=text("outputs_sealed IS NOT NULL"),
     ),
     Index("ix_deployments_project_id_id", "project_id", "id"),
+    Index(
+        "ix_deployments_refused",
+        "project_id",
+        "id",
+        sqlite_where=text(REFUSED),
+        postgresql_where=text(REFUSED),
+    ),
 )
 
 deployment_steps = Table(

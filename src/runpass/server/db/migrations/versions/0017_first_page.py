@@ -1,0 +1,21 @@
+"""Finding the refused deployments of a project without reading the others."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0017"
+down_revision = "0015"
+branch_labels = None
+depends_on = None
+
+_REFUSED = sa.text("refusal IS NOT NULL")
+
+
+def upgrade() -> None:
+    op.create_index(
+        "ix_deployments_refused",
+        "deployments",
+        ["project_id", "id"],
+        sqlite_where=_REFUSED,
+        postgresql_where=_REFUSED,
+    )
