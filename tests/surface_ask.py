@@ -31,7 +31,7 @@ class Ask:
     def by_bearer(self) -> bool:
         return any(door in self.route for door in BEARERS_DOORS)
 
-    def send(self, client: TestClient, headers: Mapping[str, str] | None = None) -> Any:
+    def send(self, client: TestClient, headers: Mapping[str, str] | None = None, *, follow: bool = True) -> Any:
         method, template = self.route.split(" ")
         return client.request(
             method,
@@ -39,4 +39,5 @@ class Ask:
             params=self.query or None,
             json=self.body,
             headers={**self.headers, **(headers or {})},
+            follow_redirects=follow,
         )

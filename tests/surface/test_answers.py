@@ -306,7 +306,7 @@ def test_answers_and_log_lines_name_the_route_and_not_what_was_in_it(server: Ser
     with structlog.testing.capture_logs() as logs:
         for ask in asks(server.ours):
             if ask.route.startswith("GET"):
-                ask.send(server.client, basic(server.ours.callers["Admin"]))
+                ask.send(server.client, basic(server.ours.callers["Admin"]), follow=False)
         server.client.get("/api/nothing")
     expected = [ask.route.split(" ")[1] for ask in asks(server.ours) if ask.route.startswith("GET")]
     assert [entry["route"] for entry in logs if entry["event"] == "request"] == [*expected, "unmatched"]

@@ -25,5 +25,5 @@ def test_a_relying_party_from_the_command_line(shell, tmp_path):
     shell.run("relying-party", "delete", "sts")
     assert asked().status_code == 401
     shown = shell.run("relying-party", "create", *words).stdout
-    assert "rpi_" in shown
+    assert "rpq_" in shown
     shell.run("relying-party", "delete", "sts")
