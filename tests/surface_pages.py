@@ -151,10 +151,26 @@ CREDENTIALS = (
     Page("GET /console/credentials/{credential_id}/delete", CREDENTIAL),
     Page("POST /console/credentials/{credential_id}/delete", CREDENTIAL),
 )
+VALUE = {"name": "NEW", "type": "0", "value": "text"}
+VARIABLE = {"variable_id": "PROJECT variable"}
+HERE = {"environment_id": "environment"}
+VARIABLES = (
+    Page(f"GET {BELOW}/variables", ORGANIZATION),
+    Page(f"POST {BELOW}/variables", ORGANIZATION, VALUE),
+    Page("GET /console/templates/{template_id}/variables", TEMPLATE),
+    Page("POST /console/templates/{template_id}/variables", TEMPLATE, VALUE),
+    Page("GET /console/projects/{project_id}/variables", PROJECT),
+    Page("POST /console/projects/{project_id}/variables", PROJECT, VALUE),
+    Page("GET /console/environments/{environment_id}/variables", HERE),
+    Page("POST /console/environments/{environment_id}/variables", HERE, VALUE),
+    Page("GET /console/variables/{variable_id}", VARIABLE),
+    Page("POST /console/variables/{variable_id}", VARIABLE, VALUE),
+    Page("POST /console/variables/{variable_id}/delete", VARIABLE),
+)
 
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
-    *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
+    *(*PROJECTS, *TEMPLATES, *VARIABLES, *RUNNERS, *SIGNING_KEYS),
     *CREDENTIALS,
     *PROJECT_CREDENTIALS,
     *RELYING_PARTIES,

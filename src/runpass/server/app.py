@@ -82,7 +82,9 @@ from runpass.server.tenancy import policies_api as policies
 from runpass.server.tenancy import project_pages, set_up_pages
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
+from runpass.server.variables import pages as variable_pages
 from runpass.server.variables import sets_api as variable_sets
+from runpass.server.variables import variable_pages as one_variable_pages
 from runpass.server.vault_tasks import api as connection_tests
 from runpass.server.vault_tasks import key_check_store, verifiers_api
 from runpass.server.vault_tasks import pages as signing_key_pages
@@ -126,6 +128,7 @@ PAGES = (
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages),
     *(credential_pages, project_credential_pages, relying_party_pages),
+    *(variable_pages, one_variable_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

@@ -45,8 +45,14 @@ class ValueSchema(Record):
     """What a value is. Of these, `enum` restricts it: if it is not empty, the value is one of its items."""
 
     type: ShortText | None = None
-    enum: Annotated[tuple[LongText, ...], Field(max_length=200)] | None = None
-    format: ValueFormat | None = None
+    enum: Annotated[
+        Annotated[tuple[LongText, ...], Field(max_length=200)] | None,
+        Field(title="Choices", description="The values that it may have. Empty for any."),
+    ] = None
+    format: Annotated[
+        ValueFormat | None,
+        Field(title="Format", description="How the value is written; ENVIRONMENT_OUTPUT may have text around it."),
+    ] = None
 
 
 class Details(Record):

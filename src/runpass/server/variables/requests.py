@@ -17,14 +17,32 @@ class VariableFields(ApiModel):
     """What every description of a variable has."""
 
     id: UUID | None = None
-    name: Name
-    value: LongText | None = None
-    type: Literal[0, 1] | None = None
-    is_sensitive: Flag | None = None
-    is_readonly: Flag | None = None
-    is_required: Flag | None = None
-    description: LongText | None = None
-    regex: Pattern | None = None
+    name: Annotated[
+        Name, Field(title="Name", description="Letters, digits and underscores.", examples=["DATABASE_URL"])
+    ]
+    value: Annotated[
+        LongText | None, Field(title="Value", description="Text; it may hold references, which a runner replaces.")
+    ] = None
+    type: Annotated[
+        Literal[0, 1] | None,
+        Field(title="Handed over as", description="Commands find a Terraform variable as TF_VAR_<name>."),
+    ] = None
+    is_sensitive: Annotated[
+        Flag | None, Field(title="Sensitive", description="Encrypted, masked in logs, and never shown again.")
+    ] = None
+    is_readonly: Annotated[
+        Flag | None, Field(title="Read-only", description="No place below may have its own value for it.")
+    ] = None
+    is_required: Annotated[
+        Flag | None, Field(title="Required", description="Nothing is deployed while the value that counts is empty.")
+    ] = None
+    description: Annotated[LongText | None, Field(title="Description", description="What it is for.")] = None
+    regex: Annotated[
+        Pattern | None,
+        Field(
+            title="Pattern", description="RE2; the whole value must match. Empty for any.", examples=["[a-z]+-[0-9]"]
+        ),
+    ] = None
     value_schema: Annotated[ValueSchema | None, Field(alias="schema")] = None
 
     def wanted(self, scope: VariableScope, scope_id: UUID, *, where: str = "", if_match: str | None = None) -> Wanted:
