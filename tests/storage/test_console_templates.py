@@ -98,6 +98,7 @@ def test_a_shell_template_is_made_changed_attached_taken_away_and_deleted(
     project = tenant.project("top")
     assert "(no runner runs it yet)" in browser.get(f"{list_of(tenant)}/new").text
     form = f"{list_of(tenant)}/new?type=shell"
+    assert browser.get(form).text.count(">\n</textarea>") == 4, "nothing is typed yet"  # description and commands
     commands = f"echo one\r\necho two\r\n{SEPARATOR}\r\necho three"
     wanted = {"name": "new", "description": "two\r\nlines", "commands": commands, "destroyCommands": "true"}
     status, place = send(browser, form, wanted, list_of(tenant))
@@ -114,10 +115,10 @@ def test_a_shell_template_is_made_changed_attached_taken_away_and_deleted(
     assert now(world, made).name == "renamed"
     assert now(world, made).source == made.source
     attached = send(browser, at, {"projectId": str(project.id)}, f"{at}/projects")
-    assert attached == (303, f"{at}?done=attached#projects")
+    assert attached == (303, f"{at}?done=attached")
     assert now(world, made).project_ids == (project.id,)
     taken = send(browser, at, {}, f"{at}/projects/{project.id}/detach")
-    assert taken == (303, f"{at}?done=detached#projects")
+    assert taken == (303, f"{at}?done=detached")
     tenant.environment(project, made)
     assert "1 environment was made from it." in browser.get(at).text
     assert send(browser, at, {}, f"{at}/delete") == (303, f"{list_of(tenant)}?done=deleted")

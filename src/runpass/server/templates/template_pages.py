@@ -111,14 +111,14 @@ def _attach(request: Request, actor: Actor, fields: Fields) -> str:
             managing.attach(tx, actor, template_id, wanted.project_id, state.clock.now())
         except NotFound as error:
             raise InvalidInput.of("projectId", error.message) from None
-    return f"/console/templates/{template_id}?done=attached#projects"
+    return f"/console/templates/{template_id}?done=attached"
 
 
 def _detach(request: Request, actor: Actor, _: Fields) -> str:
     template_id, project_id = uuid_in(request, "template_id"), uuid_in(request, "project_id")
     with request.app.state.database.write() as tx:
         managing.detach(tx, actor, template_id, project_id, request.app.state.clock.now())
-    return f"/console/templates/{template_id}?done=detached#projects"
+    return f"/console/templates/{template_id}?done=detached"
 
 
 def _seen(fields: Fields) -> str | None:
