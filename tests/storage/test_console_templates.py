@@ -206,7 +206,18 @@ def test_who_may_see_a_template_is_not_told_the_names_of_projects_that_are_hidde
     assert now(world, template).project_ids == (hidden.id,)
 
 
-def test_many_projects_are_paged(browser: Browser, tenant: Tenant):
-    template = tenant.template(*(tenant.project(f"project {number}") for number in range(51)))
-    assert 'rel="next"' in browser.get(of(template)).text
+def test_many_projects_are_paged_and_of_very_many_the_id_is_typed(browser: Browser, world: World, tenant: Tenant):
+    first, *others = [tenant.project(f"project {number}") for number in range(52)]
+    template = tenant.template(*others)
+    text = browser.get(of(template)).text
+    assert 'rel="next"' in text
+    assert f'<option value="{first.id}">project 0</option>' in text
+    assert text.count("<option") == 1, "the others have it"
     assert 'rel="next"' not in browser.get(f"{of(template)}?offset=50").text
+    for number in range(149):
+        tenant.project(f"more {number}")
+    text = browser.get(of(template)).text
+    assert 'name="projectId" type="text"' in text
+    assert "Its id stands on its page." in text
+    assert send(browser, of(template), {"projectId": str(first.id)}, f"{of(template)}/projects")[0] == 303
+    assert first.id in now(world, template).project_ids
