@@ -98,6 +98,7 @@ def test_a_shell_template_is_made_changed_attached_taken_away_and_deleted(
     project = tenant.project("top")
     assert "(no runner runs it yet)" in browser.get(f"{list_of(tenant)}/new").text
     form = f"{list_of(tenant)}/new?type=shell"
+    assert browser.get(form).text.count(">\n</textarea>") == 4, "nothing is typed yet"  # description and commands
     commands = f"echo one\r\necho two\r\n{SEPARATOR}\r\necho three"
     wanted = {"name": "new", "description": "two\r\nlines", "commands": commands, "destroyCommands": "true"}
     status, place = send(browser, form, wanted, list_of(tenant))
@@ -114,10 +115,10 @@ def test_a_shell_template_is_made_changed_attached_taken_away_and_deleted(
     assert now(world, made).name == "renamed"
     assert now(world, made).source == made.source
     attached = send(browser, at, {"projectId": str(project.id)}, f"{at}/projects")
-    assert attached == (303, f"{at}?done=attached#projects")
+    assert attached == (303, f"{at}?done=attached")
     assert now(world, made).project_ids == (project.id,)
     taken = send(browser, at, {}, f"{at}/projects/{project.id}/detach")
-    assert taken == (303, f"{at}?done=detached#projects")
+    assert taken == (303, f"{at}?done=detached")
     tenant.environment(project, made)
     assert "1 environment was made from it." in browser.get(at).text
     assert send(browser, at, {}, f"{at}/delete") == (303, f"{list_of(tenant)}?done=deleted")
@@ -205,7 +206,18 @@ def test_who_may_see_a_template_is_not_told_the_names_of_projects_that_are_hidde
     assert now(world, template).project_ids == (hidden.id,)
 
 
-def test_many_projects_are_paged(browser: Browser, tenant: Tenant):
-    template = tenant.template(*(tenant.project(f"project {number}") for number in range(51)))
-    assert 'rel="next"' in browser.get(of(template)).text
+def test_many_projects_are_paged_and_of_very_many_the_id_is_typed(browser: Browser, world: World, tenant: Tenant):
+    first, *others = [tenant.project(f"project {number}") for number in range(52)]
+    template = tenant.template(*others)
+    text = browser.get(of(template)).text
+    assert 'rel="next"' in text
+    assert f'<option value="{first.id}">project 0</option>' in text
+    assert text.count("<option") == 1, "the others have it"
     assert 'rel="next"' not in browser.get(f"{of(template)}?offset=50").text
+    for number in range(149):
+        tenant.project(f"more {number}")
+    text = browser.get(of(template)).text
+    assert 'name="projectId" type="text"' in text
+    assert "Its id stands on its page." in text
+    assert send(browser, of(template), {"projectId": str(first.id)}, f"{of(template)}/projects")[0] == 303
+    assert first.id in now(world, template).project_ids

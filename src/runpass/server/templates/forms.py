@@ -37,7 +37,8 @@ def form_of(
     is_shell = kind is TemplateType.SHELL
     names = ["name", "description", *(("type",) if may_become_another and not is_shell else ())]
     names += _COMMANDS if is_shell else _CODE
-    found = {one.name: one for one in fields_of(TemplateBody, _without_password(given), _wrong(error))}
+    given = {**dict.fromkeys(_COMMANDS, ""), **_without_password(given)}
+    found = {one.name: one for one in fields_of(TemplateBody, given, _wrong(error))}
     required = "commands" if is_shell else "repository"
     return [_drawn(found[name], is_required=name == required or found[name].is_required) for name in names]
 

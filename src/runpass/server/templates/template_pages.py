@@ -24,6 +24,7 @@ from runpass.server.templates.model import Template
 from runpass.server.templates.requests import TemplateBody
 from runpass.server.tenancy.environment_store import count_of_template
 from runpass.server.web.errors import in_sentences
+from runpass.server.web.fields import as_it_was
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 
@@ -88,7 +89,8 @@ def _change(request: Request, actor: Actor, fields: Fields) -> str:
     template_id, state = uuid_in(request, "template_id"), request.app.state
     with state.database.write() as tx:
         template = usable(managing.template_for(tx, actor, template_id, Permission.MANAGE_TEMPLATES))
-        wanted = body_of(TemplateBody, fields, {}, kept_of(template))
+        sent = as_it_was(fields, typed(template) or {})
+        wanted = body_of(TemplateBody, sent, {}, kept_of(template))
         managing.change(tx, actor, template_id, wanted, if_match=_seen(fields), now=state.clock.now())
     return f"/console/templates/{template_id}?done=changed"
 
@@ -111,14 +113,14 @@ def _attach(request: Request, actor: Actor, fields: Fields) -> str:
             managing.attach(tx, actor, template_id, wanted.project_id, state.clock.now())
         except NotFound as error:
             raise InvalidInput.of("projectId", error.message) from None
-    return f"/console/templates/{template_id}?done=attached#projects"
+    return f"/console/templates/{template_id}?done=attached"
 
 
 def _detach(request: Request, actor: Actor, _: Fields) -> str:
     template_id, project_id = uuid_in(request, "template_id"), uuid_in(request, "project_id")
     with request.app.state.database.write() as tx:
         managing.detach(tx, actor, template_id, project_id, request.app.state.clock.now())
-    return f"/console/templates/{template_id}?done=detached#projects"
+    return f"/console/templates/{template_id}?done=detached"
 
 
 def _seen(fields: Fields) -> str | None:

@@ -21,7 +21,7 @@ class VariableFields(ApiModel):
         Name, Field(title="Name", description="Letters, digits and underscores.", examples=["DATABASE_URL"])
     ]
     value: Annotated[
-        LongText | None, Field(title="Value", description="Text; it may hold references, which a runner replaces.")
+        LongText | None, Field(title="Value", description="Text; it may hold references to secrets and outputs.")
     ] = None
     type: Annotated[
         Literal[0, 1] | None,

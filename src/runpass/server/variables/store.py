@@ -16,6 +16,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.variables import variables
 from runpass.server.variables.model import ConfigurationVariable, Details, Place, VariableRecord, VariableScope
 
+_PLAIN = Details()
 _SHOWN = [column for column in variables.c if column.name != "value_sealed"]
 
 
@@ -142,7 +143,7 @@ def _facts(row: Row[Any]) -> dict[str, Any]:
         "name": row.name,
         "type": row.type,
         "clear_value": row.value,
-        "details": Details.model_validate(row.extra),
+        "details": Details.model_validate(row.extra) if row.extra else _PLAIN,  # a page may read thousands
         "created_by": row.created_by,
         "created_at": row.created_at,
         "updated_at": row.updated_at,

@@ -18,6 +18,7 @@ from runpass.server.variables import managing
 from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, typed, wanted_of
 from runpass.server.variables.page_places import named, variables_path
 from runpass.server.variables.pages import problem_of
+from runpass.server.web.fields import as_it_was
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 
@@ -64,7 +65,8 @@ def _change(request: Request, actor: Actor, fields: Fields) -> str:
     state = request.app.state
     with state.database.write() as tx:
         stored = managing.variable_for(tx, actor, uuid_in(request, "variable_id"), change=True)
-        wanted = wanted_of(fields, stored.place, stored, fields.get("seen") or None)
+        sent = as_it_was(fields, typed(stored))
+        wanted = wanted_of(sent, stored.place, stored, fields.get("seen") or None)
         managing.save_all(tx, state.cipher, actor, [wanted], clock=state.clock)
     return f"{variables_path(stored.place)}?done=changed"
 

@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from runpass.errors import InvalidInput
 from runpass.secret import Secret
+from runpass.terminal_text import without_colours
 
 _LONG: Final = 4_096
 """Characters beyond which a field is a text area."""
@@ -96,6 +97,16 @@ def values_of(model: type[BaseModel], posted: Mapping[str, str]) -> dict[str, An
         elif text:
             found[key] = text if kind is FieldKind.TEXT or kind.is_secret else text.strip()
     return found
+
+
+def as_it_was(posted: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, str]:
+    """Give what a form sent, with each text that nobody touched as it was before a page showed it.
+
+    A page shows what it must not obey as escapes (`pages`); sent back, they would take the place of what it was.
+    """
+    texts = {name: text for name, text in before.items() if isinstance(text, str)}
+    untouched = {name for name, text in texts.items() if posted.get(name) == without_colours(text)}
+    return {name: texts[name] if name in untouched else text for name, text in posted.items()}
 
 
 def errors_of(error: InvalidInput, prefix: str = "") -> dict[str, str]:
