@@ -125,10 +125,18 @@ PROJECT_CREDENTIALS = (
     Page(f"GET {REMOVE}", ASSIGNED),
     Page(f"POST {REMOVE}", ASSIGNED),
 )
+TESTS = "/console/credentials/{credential_id}/tests"
+TEST = {"credential_id": "assigned", "test_id": "queued test"}
+CONNECTION_TESTS = (
+    Page(f"GET {TESTS}", {"credential_id": "assigned"}),
+    Page(f"POST {TESTS}", {"credential_id": "assigned"}, {"projectId": "{project}", "pool": "default"}),
+    Page(f"GET {TESTS}/{{test_id}}", TEST),
+    Page(f"GET {TESTS}/{{test_id}}/checks", TEST),
+)
 TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
-    *PROJECT_CREDENTIALS,
+    *(*PROJECT_CREDENTIALS, *CONNECTION_TESTS),
 )
