@@ -90,6 +90,7 @@ def test_what_stops_a_connection_stands_there_with_the_next_step(scene: Scene, g
         assert "Failed" in role.inner_text()
         assert "Next:" in role.inner_text()
         if os.environ.get("WRITE_SCREENSHOT") == "1":
-            page.screenshot(path=SCREENSHOT, full_page=True)
+            page.evaluate("scrollTo(0, 0)")
+            page.screenshot(path=SCREENSHOT, full_page=True, clip={"x": 0, "y": 0, "width": 1280, "height": 1150})
         page.get_by_role("link", name="Test again").click()
         assert "Does not work" in page.get_by_role("table", name="Tests of the last 30 days").inner_text()
