@@ -67,10 +67,12 @@ def testable(tx: Transaction, actor: Actor, credential_id: UUID, limit: int) -> 
     credential = get_credential(tx, actor.organization_id, CredentialId(credential_id))
     if credential is None or credential.kind is not CredentialKind.VAULT_OIDC:
         raise _no_such()
-    found = projects_reached(tx, credential, MOST_LOOKED_AT + 1)
+    manages_all = actor.projects_with(Permission.MANAGE_CREDENTIALS) is None
+    most = limit if manages_all else MOST_LOOKED_AT
+    found = projects_reached(tx, credential, most + 1)
     mine = [
         path[-1]
-        for path in found[:MOST_LOOKED_AT]
+        for path in found[:most]
         if actor.may(Permission.MANAGE_CREDENTIALS, ScopePath(actor.organization_id, path))
     ]
     may_open = _may_see(tx, actor, credential)
@@ -81,7 +83,7 @@ def testable(tx: Transaction, actor: Actor, credential_id: UUID, limit: int) -> 
         credential=credential,
         may_open=may_open,
         projects=tuple(known[item] for item in mine[:limit] if item in known),
-        is_complete=len(found) <= MOST_LOOKED_AT and len(mine) <= limit,
+        is_complete=len(found) <= most and len(mine) <= limit,
     )
 
 

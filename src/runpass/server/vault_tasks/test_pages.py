@@ -44,7 +44,7 @@ from runpass.server.web.paging import PAGE, offset_of, paged
 Fields = Mapping[str, str]
 _ALL: Final = "/credentials/{credential_id}/tests"
 _ONE: Final = f"{_ALL}/{{test_id}}"
-_MOST_CHOICES: Final = 200
+_MOST_CHOICES: Final = 100
 _MOST_BYTES: Final = 131_072
 """Of a form: fifty paths, whose characters are each sent as three."""
 
