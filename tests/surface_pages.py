@@ -167,11 +167,28 @@ VARIABLES = (
     Page("POST /console/variables/{variable_id}", VARIABLE, VALUE),
     Page("POST /console/variables/{variable_id}/delete", VARIABLE),
 )
+TESTS = "/console/credentials/{credential_id}/tests"
+TEST = {"credential_id": "assigned", "test_id": "queued test"}
+CONNECTION_TESTS = (
+    Page(f"GET {TESTS}", {"credential_id": "assigned"}),
+    Page(f"POST {TESTS}", {"credential_id": "assigned"}, {"projectId": "{project}", "pool": "default"}),
+    Page(f"GET {TESTS}/{{test_id}}", TEST),
+    Page(f"GET {TESTS}/{{test_id}}/checks", TEST),
+)
 
 PAGES = (
-    *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
-    *(*PROJECTS, *TEMPLATES, *VARIABLES, *RUNNERS, *SIGNING_KEYS),
+    *SHELL,
+    *ACCESS,
+    *PEOPLE,
+    *API_KEYS,
+    *DEPLOYMENTS,
+    *PROJECTS,
+    *TEMPLATES,
+    *VARIABLES,
+    *RUNNERS,
+    *SIGNING_KEYS,
     *CREDENTIALS,
     *PROJECT_CREDENTIALS,
     *RELYING_PARTIES,
+    *CONNECTION_TESTS,
 )

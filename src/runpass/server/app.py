@@ -89,6 +89,7 @@ from runpass.server.vault_tasks import api as connection_tests
 from runpass.server.vault_tasks import key_check_store, verifiers_api
 from runpass.server.vault_tasks import pages as signing_key_pages
 from runpass.server.vault_tasks import store as task_store
+from runpass.server.vault_tasks import test_pages as connection_test_pages
 from runpass.server.vault_tasks.confirmations import LOOK_EVERY_SECONDS, ConfirmationKeeper
 from runpass.server.vault_tasks.connection_tests import TestRules
 from runpass.server.vault_tasks.runner_door import TaskDoor
@@ -126,9 +127,8 @@ ROOMS = (
 PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, first_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
-    *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages),
-    *(credential_pages, project_credential_pages, relying_party_pages),
-    *(variable_pages, one_variable_pages),
+    *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages, credential_pages),
+    *(project_credential_pages, relying_party_pages, variable_pages, one_variable_pages, connection_test_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

@@ -1,6 +1,5 @@
 """Queries on what could be assigned, and on whom an assignment reaches."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import CTE, ColumnElement, exists, false, or_, select
@@ -12,7 +11,7 @@ from runpass.server.credentials.store import credential_of
 from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.credentials import credential_assignments, credentials
 from runpass.server.db.schema.tenancy import environments, projects
-from runpass.server.tenancy.model import Project
+from runpass.server.tenancy.model import Project, path_of
 
 _NOT_FOR_DEPLOYMENTS = tuple(sorted(kind.value for kind in COST_KINDS))
 
@@ -59,14 +58,13 @@ def not_assigned(tx: Transaction, project: Project, owners: Owners, name: str, l
     return [credential_of(row) for row in tx.execute(query)]
 
 
-def reached(project_ids: Collection[ProjectId], kind: CredentialKind) -> CTE:
+def reached(top: ColumnElement[bool], kind: CredentialKind) -> CTE:
     """Give id, name and hierarchy of projects, and of those below them that have none of this kind of their own.
 
+    `top`: the condition on `projects` for those at which it begins.
     It goes down from level to level and stops where a nearer assignment takes over, as `assignment.effective` looks up.
     """
-    start = select(projects.c.id, projects.c.name, projects.c.hierarchy).where(
-        projects.c.id.in_(project_ids), projects.c.deleted_at.is_(None)
-    )
+    start = select(projects.c.id, projects.c.name, projects.c.hierarchy).where(top, projects.c.deleted_at.is_(None))
     found = start.cte("reached", recursive=True)
     below = projects.alias("below")
     own = credential_assignments.join(credentials, credentials.c.id == credential_assignments.c.credential_id)
@@ -80,7 +78,7 @@ def environments_reached(
     tx: Transaction, project_id: ProjectId, kind: CredentialKind, limit: int
 ) -> list[ReachedEnvironment]:
     """Give the environments that get what of a kind is assigned to a project, each project's before those below it."""
-    places = reached([project_id], kind)
+    places = reached(projects.c.id == project_id, kind)
     query = (
         select(environments.c.id, environments.c.name, environments.c.project_id, places.c.name.label("project_name"))
         .join(places, places.c.id == environments.c.project_id)
@@ -92,3 +90,14 @@ def environments_reached(
         ReachedEnvironment(EnvironmentId(row.id), row.name, ProjectId(row.project_id), row.project_name)
         for row in tx.execute(query)
     ]
+
+
+def projects_reached(tx: Transaction, credential: StoredCredential, limit: int) -> list[tuple[ProjectId, ...]]:
+    """Give the paths of projects whose runs get a credential, each one before those below it."""
+    assigned = select(credential_assignments.c.project_id)
+    assigned = assigned.where(credential_assignments.c.credential_id == credential.id)
+    places = reached(projects.c.id.in_(assigned), credential.kind)
+    query = select(places.c.hierarchy).order_by(places.c.hierarchy).limit(limit)
+    found = [path_of(hierarchy) for hierarchy in tx.execute(query).scalars()]
+    # SECURITY: as `assignment.effective` has it, one that is assigned where it is not for counts for nobody.
+    return [path for path in found if credential.project_id is None or credential.project_id in path]

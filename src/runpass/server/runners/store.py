@@ -12,6 +12,7 @@ from runpass.protocol.registration import Isolation
 from runpass.server.db.engine import Transaction, insert_into
 from runpass.server.db.schema.runners import join_tokens, runner_pools, runners
 from runpass.server.runners.model import Runner
+from runpass.server.tenancy.model import Project
 
 
 def pool_id(tx: Transaction, organization_id: OrganizationId, name: str, now: datetime) -> PoolId:
@@ -31,6 +32,11 @@ def find_pool(tx: Transaction, organization_id: OrganizationId, name: str) -> Po
     mine = (runner_pools.c.organization_id == organization_id) & (runner_pools.c.name == name)
     found = tx.execute(select(runner_pools.c.id).where(mine)).scalar_one_or_none()
     return None if found is None else PoolId(found)
+
+
+def pool_name(tx: Transaction, pool_id: PoolId) -> str:
+    """Give the name of a pool."""
+    return str(tx.execute(select(runner_pools.c.name).where(runner_pools.c.id == pool_id)).scalar_one())
 
 
 def insert_join_token(tx: Transaction, values: dict[str, Any]) -> JoinTokenId:
@@ -98,6 +104,15 @@ def list_runners(
     mine = (runners.c.organization_id == organization_id) & runners.c.revoked_at.is_(None)
     query = _with_pool().where(mine).order_by(runners.c.id).limit(limit).offset(offset or None)
     return [_runner(row) for row in tx.execute(query)]
+
+
+def serves(tx: Transaction, project: Project, pool_id: PoolId, since: datetime) -> bool:
+    """Whether a runner of a pool that may work for a project has been in touch since then."""
+    alive = (runners.c.organization_id == project.organization_id) & runners.c.revoked_at.is_(None)
+    here = (runners.c.pool_id == pool_id) & (runners.c.last_seen_at > since)
+    free = (runners.c.isolation != Isolation.NONE.value) | runners.c.bound_project_id.is_(None)
+    query = select(runners.c.id).where(alive, here, free | (runners.c.bound_project_id == project.id))
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def hold_runner(tx: Transaction, runner_id: RunnerId, now: datetime) -> Runner | None:

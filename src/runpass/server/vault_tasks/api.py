@@ -4,37 +4,18 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from runpass.errors import InvalidInput, NotFound
-from runpass.ids import CredentialId, VaultTaskId
-from runpass.protocol.vault_tasks import MAX_PATH, MAX_PATHS, Checked, Verdict
+from runpass.protocol.vault_tasks import Checked, Verdict
 from runpass.server.access.dependencies import Caller
-from runpass.server.access.permissions import Permission
 from runpass.server.deployments.answers import RefusalCheckAnswer
 from runpass.server.http.dependencies import Db, Now
-from runpass.server.http.wire import ApiModel, Moment, PoolName
-from runpass.server.runners.model import DEFAULT_POOL
-from runpass.server.runners.store import find_pool
-from runpass.server.tenancy.lookup import project_for
-from runpass.server.tenancy.store import get_project
-from runpass.server.vault_tasks import store
-from runpass.server.vault_tasks.connection_tests import Asked, queue_test
+from runpass.server.http.wire import ApiModel, Moment
+from runpass.server.vault_tasks.asking_for_tests import ask_for_test, test_for
 from runpass.server.vault_tasks.model import TaskStatus, VaultTask
+from runpass.server.vault_tasks.test_requests import TestConnection
 
 router = APIRouter(prefix="/connection-tests", tags=["Connection tests"])
-
-SecretPath = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PATH, pattern=r"^[^\x00-\x1f\x7f]+$")]
-
-
-class TestConnection(ApiModel):
-    """Request: which credential to test, as runs of which project, and what they should be able to read."""
-
-    __test__ = False  # pytest: this is no test
-    project_id: UUID
-    credential_id: UUID
-    pool: PoolName = DEFAULT_POOL
-    paths: Annotated[list[SecretPath], Field(max_length=MAX_PATHS, default_factory=list)]
 
 
 class CheckAnswer(ApiModel):
@@ -68,13 +49,8 @@ def test_connection(body: TestConnection, request: Request, caller: Caller, db: 
     The server itself never connects to a Vault.
     """
     with db.write() as tx:
-        project = project_for(tx, caller, body.project_id, Permission.MANAGE_CREDENTIALS)
-        pool_id = find_pool(tx, caller.organization_id, body.pool)
-        if pool_id is None:
-            raise InvalidInput.of("pool", "names no pool of runners of this organization")
-        asked = Asked(project, CredentialId(body.credential_id), pool_id, tuple(body.paths))
-        task = queue_test(tx, asked, caller, clock)
-    request.app.state.wakeups.work_arrived(pool_id)
+        task = ask_for_test(tx, caller, body, clock)
+    request.app.state.wakeups.work_arrived(task.pool_id)
     return _answer(task, task.status(clock.now()))
 
 
@@ -82,10 +58,7 @@ def test_connection(body: TestConnection, request: Request, caller: Caller, db: 
 def get(test_id: UUID, caller: Caller, db: Db, clock: Now) -> ConnectionTestAnswer:
     """Give a connection test, for those who manage the project's credentials."""
     with db.read() as tx:
-        task = store.get_task(tx, caller.organization_id, VaultTaskId(test_id))
-        project = get_project(tx, caller.organization_id, task.project_id) if task else None
-    if task is None or project is None or not caller.may(Permission.MANAGE_CREDENTIALS, project.scope):
-        raise NotFound("there is no such connection test")
+        task, _ = test_for(tx, caller, test_id)
     return _answer(task, task.status(clock.now()))
 
 

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, select, update
 
-from runpass.ids import OrganizationId, PoolId, ProjectId, RunnerId, VaultTaskId
+from runpass.ids import CredentialId, OrganizationId, PoolId, ProjectId, RunnerId, VaultTaskId
 from runpass.protocol.vault_tasks import Checked
 from runpass.server.db.engine import Transaction
+from runpass.server.db.schema.tenancy import projects
 from runpass.server.db.schema.vault_tasks import vault_tasks
 from runpass.server.vault_tasks.model import TAKES, WAITS, VaultTask
 
@@ -34,6 +35,22 @@ def get_task(tx: Transaction, organization_id: OrganizationId, task_id: VaultTas
     mine = (vault_tasks.c.id == task_id) & (vault_tasks.c.organization_id == organization_id)
     row = tx.execute(select(vault_tasks).where(mine)).one_or_none()
     return None if row is None else _task(row)
+
+
+def list_tasks(
+    tx: Transaction,
+    organization_id: OrganizationId,
+    credential_id: CredentialId,
+    visible: ColumnElement[bool],
+    *,
+    limit: int,
+    offset: int = 0,
+) -> list[VaultTask]:
+    """Give a page of the tasks about a credential, newest first: those of projects for which `visible` holds."""
+    there = exists().where(projects.c.id == vault_tasks.c.project_id, projects.c.deleted_at.is_(None), visible)
+    about = (vault_tasks.c.organization_id == organization_id) & (vault_tasks.c.credential_id == credential_id)
+    query = select(vault_tasks).where(about, there).order_by(vault_tasks.c.id.desc()).limit(limit).offset(offset)
+    return [_task(row) for row in tx.execute(query)]
 
 
 def count_since(tx: Transaction, organization_id: OrganizationId, since: datetime) -> int:

@@ -14,7 +14,7 @@ from runpass.errors import RunpassError, TooManyRequests, Unauthenticated
 from runpass.server.http.errors import on_runpass_error, status_of
 from runpass.server.http.limiting import SIGN_IN, is_console
 from runpass.server.web.cookies import SESSION, cookie, drop_cookie
-from runpass.server.web.pages import Pages, redirection
+from runpass.server.web.pages import NO_STORE, Pages, redirection
 from runpass.server.web.places import HOME, next_place
 
 _log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     """Answer one of our own errors."""
     assert isinstance(error, RunpassError)  # noqa: S101 -- registered for this type alone
     if isinstance(error, Unauthenticated):
-        return to_sign_in(request)
+        return _load_again() if request.headers.get("hx-request") == "true" else to_sign_in(request)
     status = status_of(error)
     if status >= _INTERNAL:
         _log.error("request.failed", code=error.code, message=error.message, exc_info=error)
@@ -93,6 +93,11 @@ def to_sign_in(request: Request) -> Response:
     if cookie(request, SESSION) is not None:
         drop_cookie(answer, SESSION)
     return answer
+
+
+def _load_again() -> Response:
+    """Have an open page that asks for a part of itself loaded again: the sign-in is no part of it."""
+    return Response(status_code=204, headers={**NO_STORE, "HX-Refresh": "true"})
 
 
 def _message(pages: Pages, request: Request, status: int, message: str, hint: str | None) -> Response:
