@@ -138,7 +138,7 @@ def _facts(tx: Transaction, actor: Actor, credential: StoredCredential) -> dict[
 def _owners(tx: Transaction, actor: Actor, found: list[StoredCredential]) -> dict[ProjectId | None, Project]:
     """Give the projects whose own credentials these are, by id."""
     ids = {item.project_id for item in found if item.project_id is not None}
-    return {**tenancy.list_by_id(tx, actor.organization_id, ids)} if ids else {}
+    return dict(tenancy.list_by_id(tx, actor.organization_id, ids).items()) if ids else {}
 
 
 def _wanted(request: Request) -> Wanted:
