@@ -127,6 +127,8 @@ CREDENTIALS = (
     Page(
         f"POST {BELOW}/credentials", ORGANIZATION, {"type": "K8S_EKS_AUTH", "name": "new", "scope": "{project}"} | EKS
     ),
+    Page(f"POST {BELOW}/credentials/set-up", ORGANIZATION, VAULT),
+    Page("POST /console/credentials/{credential_id}/set-up", CREDENTIAL, VAULT),
     Page("GET /console/credentials/{credential_id}", CREDENTIAL),
     Page("GET /console/credentials/{credential_id}/edit", CREDENTIAL),
     Page("POST /console/credentials/{credential_id}/edit", CREDENTIAL, VAULT),

@@ -1,6 +1,7 @@
 """The pages of an organization's credentials: what they show and to whom, on real rows."""
 
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from authority import Authority
-from console import Browser, console, new_key
+from console import OURS, Browser, console, new_key
 from credential_values import CANARY, VALUES
 from factories import Tenant, World
 from runpass.ids import CredentialId
@@ -20,6 +21,7 @@ from runpass.server.credentials.kind_names import LABELS, kind_groups
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.sealing import unseal
 from runpass.server.credentials.store import get_credential
+from runpass.server.credentials.vault_setup import USED
 from runpass.server.db.schema import metadata
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.credentials import credentials
@@ -326,3 +328,69 @@ def test_nothing_that_is_typed_does_more_than_be_read(browser: Browser, tenant: 
     for text in (browser.get(edit).text, send(browser, edit, {**fields, "seen": "old"})[1]):
         harmless(text)
         assert "called&lt;script&gt;" in text
+
+
+PARTS = {**OURS, "HX-Request": "true"}
+"""What a browser sends with the form while it is typed."""
+
+
+def set_up(browser: Browser, page: str, path: str, fields: dict[str, str]) -> str:
+    answer = browser.post(path, {**browser.form(page), **fields}, PARTS)
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def test_the_set_up_follows_what_is_typed_and_has_placeholders_for_the_rest(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    empty = browser.get(page).text
+    for text in ("&lt;role-name&gt;", "&lt;credential id&gt;", "&lt;project id&gt;", tenant.organization.oidc_sub):
+        assert text in empty
+    assert 'hx-params="form_token,address,roleName,' in empty
+    assert "clientKey" not in empty[empty.index("hx-params") : empty.index("hx-swap")]
+    typed = set_up(browser, page, path, {"roleName": "web-production", "jwtAuthBackendPath": "team/jwt"})
+    assert "bao write auth/team/jwt/role/web-production" in typed
+    assert "vault write auth/team/jwt/role/web-production" in typed
+    assert "role_name = &#34;web-production&#34;" in typed
+    assert "Placeholders stand for what is not right yet: Address." in typed
+    assert str(tenant.id) in typed
+    beyond = set_up(browser, page, path, {**vault(), "namespace": "a", "secretNamespace": "b"})
+    assert "not below that of the auth method" in beyond
+    whole = browser.post(path, {**browser.form(page), **vault(), "name": "typed"})
+    assert (whole.status_code, 'value="typed"' in whole.text) == (200, True)
+    assert "auth/jwt/role/deploy" in whole.text
+
+
+def test_the_set_up_of_a_credential_has_its_id_and_the_projects_that_get_it(browser: Browser, tenant: Tenant):
+    credential = tenant.credential(tokenFormat="credential")
+    here = f"/console/credentials/{credential.id}"
+    assert "none has it yet: assign it first" in browser.get(here).text
+    top = tenant.project("top")
+    below = tenant.project("below", top)
+    tenant.assign(credential, top)
+    for text in (browser.get(here).text, set_up(browser, f"{here}/edit", f"{here}/set-up", vault())):
+        assert str(top.id) in text
+        assert str(below.id) in text
+        assert "&lt;project id&gt;" not in text
+        assert str(credential.id) in text
+    assert f"urn:runpass:credential:{credential.id}" in browser.get(here).text
+
+
+def test_what_is_typed_is_quoted_for_the_shell_and_for_terraform(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    nasty = "'$(id)`id`\"${file(1)}"
+    fields = {"address": "https://v.example.com/$(id)", "roleName": nasty, "jwtAuthBackendPath": f"jwt{nasty}"}
+    text = unescape(set_up(browser, page, path, fields))
+    assert "export BAO_ADDR='https://v.example.com/$(id)'" in text
+    assert "bao auth enable '-path=jwt'\"'\"'$(id)`id`\"${file(1)}'" in text
+    assert "$${file(1)}" in text
+    assert 'path = "jwt\'$(id)`id`\\"$${file(1)}"' in text
+
+
+def test_the_set_up_shows_what_is_typed_and_obeys_none_of_it(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    fields = {name: f"{name}<script>alert(1)<script>\u202e" for name in USED}
+    harmless(set_up(browser, page, path, fields))
+    fields = {"roleName": "role<script>alert(1)<", "jwtAuthBackendPath": "path<script>alert(1)<{{70001*70001}}"}
+    text = set_up(browser, page, path, fields)
+    harmless(text)
+    assert "role&lt;script&gt;" in text

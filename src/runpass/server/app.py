@@ -24,6 +24,7 @@ from runpass.server.access.sign_ins import SignIns
 from runpass.server.credentials import api as credentials
 from runpass.server.credentials import form_pages as credential_form_pages
 from runpass.server.credentials import pages as credential_pages
+from runpass.server.credentials import set_up_pages as credential_set_up_pages
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import deployment_pages as one_deployment_pages
 from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
@@ -122,7 +123,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages),
-    *(credential_pages, credential_form_pages),
+    *(credential_pages, credential_form_pages, credential_set_up_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

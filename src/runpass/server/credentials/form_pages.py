@@ -26,21 +26,27 @@ from runpass.server.credentials.form_fields import (
     with_kept_secrets,
 )
 from runpass.server.credentials.kind_names import kind_groups, offered
+from runpass.server.credentials.model import StoredCredential
+from runpass.server.credentials.vault_setup import USED, VaultSetup, set_up_of
+from runpass.server.db.engine import Transaction
 from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import check_unchanged, entity_tag
 from runpass.server.tenancy.changing_projects import require_own
+from runpass.server.tenancy.lookup import own_organization
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.fields import errors_of
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 
 Sent = Mapping[str, str]
+_PARAMS: Final = ",".join(("form_token", *USED))
+"""SECURITY: what the form sends while it is typed; a key that is being pasted is not among it."""
 
 
 def new_page(request: Request) -> Response:
     """Offer the kinds; with `kind`, show the form of that one. `project` says whom it is for."""
     actor = visit(request).actor
-    _check_may_create(request, actor)
+    check_may_create(request, actor)
     kind = request.query_params.get("kind", "")
     project = request.query_params.get("project", "")
     if kind:
@@ -77,6 +83,13 @@ ROUTES: Final = (
 )
 
 
+def check_may_create(request: Request, actor: Actor) -> None:
+    """Raise unless the actor may make a credential somewhere in the organization of the path, which is its own."""
+    require_own(actor, uuid_in(request, "organization_id"))
+    if not actor.may_somewhere(Permission.MANAGE_CREDENTIALS):
+        raise Denied(Permission.MANAGE_CREDENTIALS)
+
+
 def kind_of(text: str) -> CredentialKind:
     """Give the kind of this name. Raises `InvalidInput`."""
     if text not in CredentialKind.__members__:
@@ -92,6 +105,7 @@ def show_new(
     given = value_from(kind, sent) if "type" in sent else {}
     with request.app.state.database.read() as tx:
         place = place_fields(tx, actor, sent, wrong)
+        set_up = _set_up(request, tx, actor, kind, given)
     below = f"/console/organizations/{actor.organization_id}/credentials"
     values = {
         "organization_id": actor.organization_id,
@@ -100,6 +114,8 @@ def show_new(
         "fields": value_fields(kind, given, wrong),
         "action": below,
         "back": f"{below}/new",
+        "set_up": set_up,
+        "set_up_path": f"{below}/set-up",
     }
     return _form(request, kind, values, error)
 
@@ -108,7 +124,8 @@ def show_edit(request: Request, actor: Actor, sent: Sent, error: RunpassError | 
     """Give the form of a change, as it was sent and with what is wrong with it."""
     with request.app.state.database.read() as tx:
         credential = manageable(tx, actor, uuid_in(request, "credential_id"))
-    given = value_from(credential.kind, sent) if sent else credential.value.clear
+        given = value_from(credential.kind, sent) if sent else credential.value.clear
+        set_up = _set_up(request, tx, actor, credential.kind, given, credential)
     here = f"/console/credentials/{credential.id}"
     values = {
         "organization_id": actor.organization_id,
@@ -118,14 +135,10 @@ def show_edit(request: Request, actor: Actor, sent: Sent, error: RunpassError | 
         "fields": value_fields(credential.kind, given, _wrong(error), kept=credential),
         "action": f"{here}/edit",
         "back": here,
+        "set_up": set_up,
+        "set_up_path": f"{here}/set-up",
     }
     return _form(request, credential.kind, values, error)
-
-
-def _check_may_create(request: Request, actor: Actor) -> None:
-    require_own(actor, uuid_in(request, "organization_id"))
-    if not actor.may_somewhere(Permission.MANAGE_CREDENTIALS):
-        raise Denied(Permission.MANAGE_CREDENTIALS)
 
 
 def _create(request: Request, actor: Actor, sent: Sent) -> Response:
@@ -156,10 +169,29 @@ def _edit(request: Request, actor: Actor, sent: Sent) -> Response:
 
 
 def _form(request: Request, kind: CredentialKind, values: dict[str, Any], error: RunpassError | None) -> Response:
-    shown = {**values, "kind": offered(kind), "problem": _problem(error, has_secrets=values["fields"].has_secrets)}
+    shown = {
+        **values,
+        "set_up_params": _PARAMS,
+        "kind": offered(kind),
+        "problem": _problem(error, has_secrets=values["fields"].has_secrets),
+    }
     status = 200 if error is None else status_of(error)
     answer: Response = request.app.state.pages.page(request, "credentials/form.html", shown, status)
     return answer
+
+
+def _set_up(
+    request: Request,
+    tx: Transaction,
+    actor: Actor,
+    kind: CredentialKind,
+    given: Mapping[str, Any],
+    *kept: StoredCredential,
+) -> VaultSetup | None:
+    """Give the set-up of the Vault; nothing for other kinds."""
+    if kind is not CredentialKind.VAULT_OIDC:
+        return None
+    return set_up_of(tx, request.app.state.settings, own_organization(tx, actor), given, *kept)
 
 
 def _wrong(error: RunpassError | None) -> dict[str, str]:
