@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runpass.errors import NotFound
 from runpass.protocol.credentials import CredentialKind
 from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
@@ -58,6 +59,8 @@ def _new(request: Request, actor: Actor, sent: Sent) -> Response:
 def _changed(request: Request, actor: Actor, sent: Sent) -> Response:
     with request.app.state.database.read() as tx:
         credential = manageable(tx, actor, uuid_in(request, "credential_id"))
+        if credential.kind is not CredentialKind.VAULT_OIDC:
+            raise NotFound("this credential is for no Vault")
         if _asks_for_parts(request):
             value = value_from(CredentialKind.VAULT_OIDC, sent)
             organization = own_organization(tx, actor)
