@@ -72,6 +72,7 @@ def test_a_vault_credential_is_made_and_the_set_up_follows_what_is_typed(console
         page.get_by_label("Name", exact=True).fill("vault of web")
         page.get_by_label("Address").fill("https://vault.example.com:8200")
         expect(commands).to_contain_text("export BAO_ADDR=https://vault.example.com:8200")
+        expect(page.get_by_text("Placeholders stand for")).to_have_count(0)
         if os.environ.get("WRITE_SCREENSHOT") == "1":
             page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=SCREENSHOT)

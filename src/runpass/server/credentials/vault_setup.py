@@ -33,7 +33,7 @@ MOST_PROJECTS: Final = 500
 """Projects that the role of a page lists; for more there is the command line."""
 USED: Final = ("address", "roleName", "jwtAuthBackendPath", "namespace", "secretNamespace", "tokenFormat")
 """The fields of the form that the set-up follows. None of them is secret."""
-_OPEN: Final = {"roleName": "<role-name>", "jwtAuthBackendPath": "<path>", "address": "https://vault.example.com:8200"}
+_OPEN: Final = {"roleName": "<role-name>", "jwtAuthBackendPath": "<path>", "address": "https://<vault>:8200"}
 """What stands for a field that is empty or wrong."""
 _NO_CREDENTIAL: Final = UUID(int=0)
 _NO_PROJECT: Final = UUID(int=1)
