@@ -145,9 +145,19 @@ TEMPLATES = (
     Page("POST /console/templates/{template_id}/projects/{project_id}/detach", DETACHABLE),
 )
 CREDENTIAL = {"credential_id": "credential"}
+EKS = {"type": "K8S_EKS_AUTH", "name": "new", "scope": "{project}", "clusterName": "c", "clusterRegion": "r"}
+VAULT = {"address": "https://vault.example.com", "roleName": "deploy", "jwtAuthBackendPath": "jwt", "tokenFormat": "v1"}
 CREDENTIALS = (
     Page(f"GET {BELOW}/credentials", ORGANIZATION),
+    Page(f"GET {BELOW}/credentials/new", ORGANIZATION, query="?kind=VAULT_OIDC"),
+    Page(
+        f"POST {BELOW}/credentials", ORGANIZATION, {"type": "K8S_EKS_AUTH", "name": "new", "scope": "{project}"} | EKS
+    ),
+    Page(f"POST {BELOW}/credentials/set-up", ORGANIZATION, VAULT),
+    Page("POST /console/credentials/{credential_id}/set-up", CREDENTIAL, VAULT),
     Page("GET /console/credentials/{credential_id}", CREDENTIAL),
+    Page("GET /console/credentials/{credential_id}/edit", CREDENTIAL),
+    Page("POST /console/credentials/{credential_id}/edit", CREDENTIAL, VAULT),
     Page("GET /console/credentials/{credential_id}/delete", CREDENTIAL),
     Page("POST /console/credentials/{credential_id}/delete", CREDENTIAL),
 )

@@ -1,23 +1,32 @@
 """The pages of an organization's credentials: what they show and to whom, on real rows."""
 
 from collections.abc import Iterator
+from html import unescape
+from typing import Any
+from uuid import UUID
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
 from authority import Authority
-from console import Browser, console, new_key
+from console import OURS, Browser, console, new_key
+from credential_values import CANARY, VALUES
 from factories import Tenant, World
+from runpass.ids import CredentialId
 from runpass.protocol.credentials import CLASSES, CredentialKind, parse
 from runpass.server.access.permissions import OrganizationRole, ProjectRole
+from runpass.server.credentials.form_fields import OWN
 from runpass.server.credentials.kind_names import LABELS, kind_groups
+from runpass.server.credentials.model import StoredCredential
+from runpass.server.credentials.sealing import unseal
 from runpass.server.credentials.store import get_credential
+from runpass.server.credentials.vault_setup import USED
 from runpass.server.db.schema import metadata
+from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.credentials import credentials
 
 EVIL = "<script>alert(1)</script>\"'&amp;{{70001*70001}}\u202e\x1b[31m"
-CANARY = "canary-5e1d"
 
 
 @pytest.fixture
@@ -171,3 +180,217 @@ def vault() -> dict[str, str]:
         "roleName": "deploy",
         "jwtAuthBackendPath": "jwt",
     }
+
+
+def send(browser: Browser, page: str, fields: dict[str, str], path: str = "") -> tuple[int, str]:
+    """Send a form of a page; give the status, and the text or the place it leads to."""
+    answer = browser.post(path or page, browser.form(page) | fields)
+    return answer.status_code, answer.headers.get("location") or answer.text
+
+
+def stored(world: World, tenant: Tenant, credential_id: Any) -> StoredCredential:
+    with world.database.read() as tx:
+        found = get_credential(tx, tenant.id, CredentialId(UUID(str(credential_id))))
+    assert found is not None
+    return found
+
+
+def actions(world: World) -> list[str]:
+    with world.database.read() as tx:
+        found = tx.execute(select(audit_events.c.action).order_by(audit_events.c.id)).scalars()
+        return [item for item in found if item.startswith("credential.")]
+
+
+def test_no_kind_has_a_field_with_a_name_that_the_form_uses_itself():
+    for kind in CredentialKind:
+        assert not OWN & {field.alias for field in CLASSES[kind].model_fields.values()}, kind
+
+
+def test_every_kind_can_be_chosen_and_has_its_form(browser: Browser, tenant: Tenant):
+    picker = browser.get(f"{list_of(tenant)}/new").text
+    for kind in CredentialKind:
+        path = f"{list_of(tenant)}/new?kind={kind.value}"
+        assert path in picker
+        text = browser.get(path).text
+        for field in CLASSES[kind].model_fields.values():
+            assert f'name="{field.alias}"' in text, (kind, field.alias)
+    assert browser.get(f"{list_of(tenant)}/new?kind=X").status_code == 422
+
+
+@pytest.mark.parametrize("kind", CredentialKind)
+def test_a_credential_of_every_kind_is_made_and_changed_and_its_secret_stays(
+    browser: Browser, world: World, tenant: Tenant, kind: CredentialKind
+):
+    fields = {name: item for name, item in VALUES[kind].items() if isinstance(item, str)}
+    fields |= {name: str(item) for name, item in VALUES[kind].items() if isinstance(item, int)}
+    page = f"{list_of(tenant)}/new?kind={kind.value}"
+    status, place = send(browser, page, {"name": "made", **fields}, list_of(tenant))
+    assert status == 303, place
+    assert "The credential was made." in browser.get(place).text
+    here = place.partition("?")[0]
+    before = stored(world, tenant, here.rpartition("/")[2])
+    value = unseal(world.cipher, before)
+    expected = parse(kind, VALUES[kind] | ({"exportToken": False} if kind is CredentialKind.VAULT_OIDC else {}))
+    assert value == expected
+    text = browser.get(f"{here}/edit").text
+    assert CANARY not in text
+    secret = {str(field.alias) for field in CLASSES[kind].model_fields.values() if "Secret" in str(field.annotation)}
+    again = {name: item for name, item in fields.items() if name not in secret}
+    assert send(browser, f"{here}/edit", again) == (303, f"{here}?done=changed")
+    assert unseal(world.cipher, stored(world, tenant, before.id)) == expected
+    assert actions(world) == ["credential.created", "credential.changed"]
+
+
+def test_what_is_wrong_stands_at_its_field_and_what_was_typed_stays_but_for_secrets(browser: Browser, tenant: Tenant):
+    page = f"{list_of(tenant)}/new?kind=VAULT_OIDC"
+    wrong = {"name": "", "address": "vault typed", "roleName": "a b", "proxy": "typed-proxy", "clientKey": CANARY}
+    status, text = send(browser, page, wrong, list_of(tenant))
+    assert status == 422
+    for name in ("name", "address", "roleName", "jwtAuthBackendPath", "proxy", "clientKey"):
+        assert f'id="field-{name}-error"' in text, name
+    assert "vault typed" in text
+    assert "typed-proxy" in text
+    assert CANARY not in text
+    assert "<details open>" in text, "something is wrong among what is folded away"
+    assert "Type what is secret again" in text
+    clear = {"name": "n", "address": "http://vault.example.com", "roleName": "r", "jwtAuthBackendPath": "jwt"}
+    status, text = send(browser, page, clear, list_of(tenant))
+    assert (status, 'id="field-address-error"' in text) == (422, True)
+    for scope in ("typed", "00000000-0000-7000-8000-000000000000"):
+        good = {**clear, "address": "https://vault.example.com", "scope": scope}
+        status, text = send(browser, page, good, list_of(tenant))
+        assert (status, 'id="field-scope-error"' in text) == (422, True)
+    status, text = send(browser, page, {"type": "X"}, list_of(tenant))
+    assert status == 422
+
+
+def test_an_admin_of_a_project_makes_one_for_it_and_for_no_other(client: TestClient, world: World, tenant: Tenant):
+    project, other = tenant.project("mine"), tenant.project("other")
+    browser = Browser(client)
+    browser.sign_in(new_key(world, tenant.id, OrganizationRole.USER, {project.id: ProjectRole.ADMIN}))
+    page = f"{list_of(tenant)}/new?kind=K8S_EKS_AUTH"
+    text = browser.get(page).text
+    assert ">mine<" in text
+    assert ">other<" not in text
+    assert "The whole organization" not in text
+    fields = {"name": "new", "clusterName": "c", "clusterRegion": "r"}
+    assert send(browser, page, {**fields, "scope": str(project.id)}, list_of(tenant))[0] == 303
+    assert send(browser, page, {**fields, "scope": str(other.id)}, list_of(tenant))[0] == 422
+    assert send(browser, page, {**fields, "scope": ""}, list_of(tenant))[0] == 403
+
+
+def test_where_there_are_too_many_projects_to_choose_from_one_is_named_by_its_id(browser: Browser, tenant: Tenant):
+    for number in range(201):
+        tenant.project(f"project {number}")
+    text = browser.get(f"{list_of(tenant)}/new?kind=K8S_EKS_AUTH").text
+    assert '<input id="field-scope"' in text
+
+
+def test_a_client_key_goes_with_its_certificate_and_must_fit_another_one(
+    browser: Browser, world: World, tenant: Tenant
+):
+    mine, other = Authority().client(), Authority().client()
+    credential = tenant.credential(clientCertificate=mine.certificate, clientKey=mine.key, secretNamespace="")
+    page = f"/console/credentials/{credential.id}/edit"
+    assert 'value="root"' in browser.get(page).text
+    fields = {**vault(), "secretNamespace": "root", "clientCertificate": other.certificate}
+    status, text = send(browser, page, fields)
+    assert (status, "is not the key of clientCertificate" in text) == (422, True)
+    assert "PRIVATE KEY" not in text.replace("-----BEGIN PRIVATE KEY-----", "", 1), "the example alone"
+    assert send(browser, page, {**fields, "clientCertificate": ""})[0] == 303
+    now = stored(world, tenant, credential.id)
+    assert now.value.secret is None
+    assert now.value.clear["secretNamespace"] == ""
+
+
+def test_a_form_that_was_drawn_before_a_change_overwrites_nothing(browser: Browser, world: World, tenant: Tenant):
+    credential = tenant.credential()
+    page = f"/console/credentials/{credential.id}/edit"
+    before = browser.form(page)
+    assert send(browser, page, {**vault(), "roleName": "first"})[0] == 303
+    answer = browser.post(page, {**before, **vault(), "roleName": "second"})
+    assert answer.status_code == 412
+    assert stored(world, tenant, credential.id).value.clear["roleName"] == "first"
+
+
+@pytest.mark.parametrize("kind", CredentialKind)
+def test_nothing_that_is_typed_does_more_than_be_read(browser: Browser, tenant: Tenant, kind: CredentialKind):
+    tenant.project(f"project{EVIL}")
+    fields = {str(field.alias): f"{field.alias}{EVIL}" for field in CLASSES[kind].model_fields.values()}
+    page = f"{list_of(tenant)}/new?kind={kind.value}"
+    sent = {"name": f"name{EVIL}", "scope": f"scope{EVIL}", **fields}
+    status, text = send(browser, page, sent, list_of(tenant))
+    assert status == 422
+    harmless(text)
+    credential = tenant.credential_of(parse(kind, VALUES[kind]), kind, name=f"called{EVIL}")
+    edit = f"/console/credentials/{credential.id}/edit"
+    send(browser, edit, fields)  # refused, but for a kubeconfig, which may hold anything
+    for text in (browser.get(edit).text, send(browser, edit, {**fields, "seen": "old"})[1]):
+        harmless(text)
+        assert "called&lt;script&gt;" in text
+
+
+PARTS = {**OURS, "HX-Request": "true"}
+"""What a browser sends with the form while it is typed."""
+
+
+def set_up(browser: Browser, page: str, path: str, fields: dict[str, str]) -> str:
+    answer = browser.post(path, {**browser.form(page), **fields}, PARTS)
+    assert answer.status_code == 200
+    return str(answer.text)
+
+
+def test_the_set_up_follows_what_is_typed_and_has_placeholders_for_the_rest(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    empty = browser.get(page).text
+    for text in ("&lt;role-name&gt;", "&lt;credential id&gt;", "&lt;project id&gt;", tenant.organization.oidc_sub):
+        assert text in empty
+    assert 'hx-params="form_token,address,roleName,' in empty
+    assert "clientKey" not in empty[empty.index("hx-params") : empty.index("hx-swap")]
+    typed = set_up(browser, page, path, {"roleName": "web-production", "jwtAuthBackendPath": "team/jwt"})
+    assert "bao write auth/team/jwt/role/web-production" in typed
+    assert "vault write auth/team/jwt/role/web-production" in typed
+    assert "role_name = &#34;web-production&#34;" in typed
+    assert "Placeholders stand for what is not right yet: Address." in typed
+    assert str(tenant.id) in typed
+    beyond = set_up(browser, page, path, {**vault(), "namespace": "a", "secretNamespace": "b"})
+    assert "not below that of the auth method" in beyond
+    whole = browser.post(path, {**browser.form(page), **vault(), "name": "typed"})
+    assert (whole.status_code, 'value="typed"' in whole.text) == (200, True)
+    assert "auth/jwt/role/deploy" in whole.text
+
+
+def test_the_set_up_of_a_credential_has_its_id_and_the_projects_that_get_it(browser: Browser, tenant: Tenant):
+    credential = tenant.credential(tokenFormat="credential")
+    here = f"/console/credentials/{credential.id}"
+    assert "none has it yet: assign it first" in browser.get(here).text
+    top = tenant.project("top")
+    below = tenant.project("below", top)
+    tenant.assign(credential, top)
+    for text in (browser.get(here).text, set_up(browser, f"{here}/edit", f"{here}/set-up", vault())):
+        assert str(top.id) in text
+        assert str(below.id) in text
+        assert "&lt;project id&gt;" not in text
+        assert str(credential.id) in text
+    assert f"urn:runpass:credential:{credential.id}" in browser.get(here).text
+
+
+def test_what_is_typed_is_quoted_for_the_shell_and_for_terraform(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    nasty = "'$(id)`id`\"${file(1)}"
+    fields = {"address": "https://v.example.com/$(id)", "roleName": nasty, "jwtAuthBackendPath": f"jwt{nasty}"}
+    text = unescape(set_up(browser, page, path, fields))
+    assert "export BAO_ADDR='https://v.example.com/$(id)'" in text
+    assert "bao auth enable '-path=jwt'\"'\"'$(id)`id`\"${file(1)}'" in text
+    assert "$${file(1)}" in text
+    assert 'path = "jwt\'$(id)`id`\\"$${file(1)}"' in text
+
+
+def test_the_set_up_shows_what_is_typed_and_obeys_none_of_it(browser: Browser, tenant: Tenant):
+    page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
+    fields = {name: f"{name}<script>alert(1)<script>\u202e" for name in USED}
+    harmless(set_up(browser, page, path, fields))
+    fields = {"roleName": "role<script>alert(1)<", "jwtAuthBackendPath": "path<script>alert(1)<{{70001*70001}}"}
+    text = set_up(browser, page, path, fields)
+    harmless(text)
+    assert "role&lt;script&gt;" in text

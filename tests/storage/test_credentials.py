@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event, func, select, update
 from starlette.testclient import TestClient
 
-from authority import Authority
+from credential_values import CANARY, CLIENT, ROLE, VALUES, VAULT
 from factories import Tenant, World
 from management_api import admin_client
 from runpass.ids import CredentialId, ProjectId, new_id
@@ -27,41 +27,6 @@ from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.credentials import credential_assignments, credentials
 from runpass.server.db.schema.tenancy import projects
 
-CANARY = "canary-9b3d"
-ROLE = {"roleArn": "arn:aws:iam::123456789012:role/deploy", "duration": 3600}
-APPLICATION = {"clientId": "client", "subscriptionId": "subscription", "tenantId": "tenant"}
-KEY_FILE = json.dumps({"type": "service_account", "private_key": CANARY})
-CLIENT = Authority().client()
-VAULT = {
-    "address": "https://vault.example.com:8200",
-    "version": "1.18.0",
-    "roleName": "deploy",
-    "jwtAuthBackendPath": "jwt",
-}
-VALUES: dict[CredentialKind, dict[str, Any]] = {
-    CredentialKind.VAULT_OIDC: {**VAULT, "clientCertificate": CLIENT.certificate, "clientKey": CLIENT.key},
-    CredentialKind.AWS_OIDC: {**ROLE, "tokenFormat": "v2"},
-    CredentialKind.AZURE_OIDC: {**APPLICATION, "clientSecret": ""},
-    CredentialKind.GCP_OIDC: {"credentialConfigurationFileContent": KEY_FILE},
-    CredentialKind.AWS_ASSUMED_ROLE_FOR_DEPLOYMENT: ROLE,
-    CredentialKind.AWS_ACCESS_KEYS_FOR_DEPLOYMENT: {"accessKeyId": "AKIA", "secretAccessKey": CANARY, "roleArn": ""},
-    CredentialKind.AWS_ASSUMED_ROLE: ROLE,
-    CredentialKind.GCP_SERVICE_ACCOUNT_FOR_DEPLOYMENT: {"projectId": "p-1", "serviceAccountKey": KEY_FILE},
-    CredentialKind.GCP_CREDENTIALS: {"tableid": "a.b.c", "secret": KEY_FILE},
-    CredentialKind.AZURE_SERVICE_PRINCIPAL_FOR_DEPLOYMENT: {**APPLICATION, "clientSecret": CANARY},
-    CredentialKind.AZURE_CREDENTIALS: {**APPLICATION, "clientSecret": CANARY},
-    CredentialKind.OCI_API_KEY_FOR_DEPLOYMENT: {
-        "tenancyOcid": "ocid1.tenancy",
-        "userOcid": "ocid1.user",
-        "fingerprint": "12:34",
-        "privateKey": f"-----BEGIN PRIVATE KEY-----\n{CANARY}\n",
-        "region": "eu-frankfurt-1",
-    },
-    CredentialKind.K8S_KUBECONFIG_FILE: {"kubeConfig": f"apiVersion: v1\ntoken: {CANARY}\n"},
-    CredentialKind.K8S_EKS_AUTH: {"clusterName": "c", "clusterRegion": "us-east-1"},
-    CredentialKind.K8S_AZURE_AKS_AUTH: {"clusterName": "c", "resourceGroup": "g"},
-    CredentialKind.K8S_GCP_GKE_AUTH: {"clusterName": "c", "computeRegion": "r"},
-}
 SECRETS = (CANARY, CLIENT.key.splitlines()[1])
 every_kind = pytest.mark.parametrize("kind", CredentialKind)
 

@@ -21,8 +21,10 @@ from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.access.sessions import forget_sessions
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.credentials import api as credentials
+from runpass.server.credentials import form_pages as credential_form_pages
 from runpass.server.credentials import pages as credential_pages
 from runpass.server.credentials import project_pages as project_credential_pages
+from runpass.server.credentials import set_up_pages as credential_set_up_pages
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import deployment_pages as one_deployment_pages
 from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
@@ -129,6 +131,7 @@ PAGES = (
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages, credential_pages),
     *(project_credential_pages, relying_party_pages, variable_pages, one_variable_pages, connection_test_pages),
+    *(credential_form_pages, credential_set_up_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

@@ -21,9 +21,11 @@ from runpass.server.credentials.list_store import Wanted, find_credentials
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.store import Page
 from runpass.server.credentials.uses import assigned_to_projects, uses_of
+from runpass.server.credentials.vault_setup import set_up_of
 from runpass.server.db.engine import Transaction
 from runpass.server.tenancy import store as tenancy
 from runpass.server.tenancy.changing_projects import require_own
+from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.visibility import visible_to
 from runpass.server.web.fields import FormField, fields_of
@@ -78,7 +80,11 @@ def credential_page(request: Request) -> Response:
             "may_manage": may_manage,
             "fields": shown_fields(credential) if may_manage else [],
             "uses": assigned_to_projects(tx, credential),
+            "set_up": None,
         }
+        if may_manage and credential.kind is CredentialKind.VAULT_OIDC:
+            organization, settings = own_organization(tx, actor), request.app.state.settings
+            values["set_up"] = set_up_of(tx, settings, organization, credential.value.clear, credential)
     values["done"] = DONE.get(request.query_params.get("done", ""), "")
     answer: Response = request.app.state.pages.page(request, "credentials/credential.html", values)
     return answer
@@ -138,7 +144,7 @@ def _facts(tx: Transaction, actor: Actor, credential: StoredCredential) -> dict[
 def _owners(tx: Transaction, actor: Actor, found: list[StoredCredential]) -> dict[ProjectId | None, Project]:
     """Give the projects whose own credentials these are, by id."""
     ids = {item.project_id for item in found if item.project_id is not None}
-    return {item.id: item for item in tenancy.list_by_id(tx, actor.organization_id, ids).values()} if ids else {}
+    return dict(tenancy.list_by_id(tx, actor.organization_id, ids).items()) if ids else {}
 
 
 def _wanted(request: Request) -> Wanted:
