@@ -67,7 +67,13 @@ def test_a_pass_shows_the_identity_as_minted_and_what_the_vault_granted(browser:
         ("credentialId", run.credential.id),
     ):
         assert f"{name} {value}" in seen, name
-    for said in ("In use", "Policies default , app", "Lives 2 min 0 s, until ", "Not renewed", f"Accessor {ACCESSOR}"):
+    for said in (
+        "In use",
+        "Policies default , app",
+        "Lives 2 min 0 s , until ",
+        "Renewed Not yet",
+        f"Accessor {ACCESSOR}",
+    ):
         assert said in seen, said
     assert re.search(r"jti [0-9a-f-]{36} kid \S{43} Not known here any more", seen)
     assert "Minted" in seen

@@ -189,6 +189,14 @@ def newest_logins(tx: Transaction, deployment: Deployment, limit: int) -> list[S
     return [_login(row) for row in tx.execute(query)]
 
 
+def ends_of(tx: Transaction, deployment_id: DeploymentId, limit: int) -> list[tuple[VaultLoginId, datetime, int]]:
+    """Give when the tokens of a deployment's newest logins end that may still live, and how often each was renewed."""
+    columns = vault_logins.c.id, vault_logins.c.lives_until, vault_logins.c.renewals
+    mine = (vault_logins.c.deployment_id == deployment_id) & _OPEN & vault_logins.c.lives_until.is_not(None)
+    rows = tx.execute(select(*columns).where(mine).order_by(vault_logins.c.id.desc()).limit(limit))
+    return [(VaultLoginId(row.id), row.lives_until, row.renewals) for row in rows]
+
+
 def _login(row: Row[Any]) -> StoredLogin:
     return StoredLogin(
         id=VaultLoginId(row.id),

@@ -56,11 +56,11 @@ def policies_words(given: Given) -> str:
     return "These are the first ones, there may be more." if len(given.policies) >= MAX_POLICIES else ""
 
 
-def renewals_words(given: Given) -> str:
+def renewals_words(renewals: int | None) -> str:
     """Say how often a token was renewed."""
-    if given.renewals is None:
+    if renewals is None:
         return NOT_REPORTED
-    return {0: "Not renewed", 1: "Renewed once"}.get(given.renewals, f"Renewed {given.renewals} times")
+    return {0: "Not yet", 1: "Once"}.get(renewals, f"{renewals} times")
 
 
 def ttl_words(ttl: timedelta) -> str:

@@ -27,8 +27,10 @@ from runpass.server.deployments.pass_words import (
     ttl_words,
 )
 from runpass.server.deployments.vault_logins import accessor_of
+from runpass.server.http.wire import rfc3339
 from runpass.server.issuer.keys import KeyState
 from runpass.server.issuer.store import states_of
+from runpass.server.tenancy.lookup import environment_for
 from runpass.server.tenancy.model import Project
 
 MOST: Final = 20
@@ -71,6 +73,24 @@ class Pass:
     sees_logins: bool
 
 
+Ends = Sequence[Mapping[str, str]]
+"""When tokens end and how often they were renewed, for a page that is open: `login`, `until`, `renewed`."""
+
+
+def ends_of(tx: Transaction, deployment: Deployment) -> Ends:
+    """Give what changes of the passes of a deployment that goes on. For those who may see credentials."""
+    return [
+        {"login": str(login_id), "until": rfc3339(until), "renewed": renewals_words(renewals)}
+        for login_id, until, renewals in login_store.ends_of(tx, deployment.id, MOST)
+    ]
+
+
+def sees_logins(tx: Transaction, actor: Actor, deployment: Deployment) -> bool:
+    """Whether the actor, who may see the deployment, may see where it logged in."""
+    _, project = environment_for(tx, actor, deployment.environment_id, Permission.VIEW_PROJECT)
+    return actor.may(Permission.VIEW_CREDENTIALS, project.scope)
+
+
 @dataclass(frozen=True, slots=True)
 class _Seen:
     """What is needed for each login of a pass."""
@@ -97,7 +117,7 @@ class _Seen:
             whole,
             policies=given.policies or (),
             policies_words=policies_words(given),
-            renewals=renewals_words(given),
+            renewals=renewals_words(given.renewals),
             ttl=ttl_words(given.ttl),
             counts_down=standing is Standing.IN_USE and given.lives_until is not None,
             accessor=None if accessor is None else accessor.reveal(),
