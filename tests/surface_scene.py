@@ -35,6 +35,7 @@ from runpass.server.deployments import changing, lease_store, login_store, vault
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments.model import Deployment, DeployRequest, Lease
 from runpass.server.deployments.run_leases import finish, take
+from runpass.server.issuer.minting import Minted
 from runpass.server.opening import Parts
 from runpass.server.relying_parties.registering import NewRelyingParty, register
 from runpass.server.runners.joining import Joined
@@ -94,7 +95,8 @@ def _login(tenant: Tenant, lease: Lease, credential: StoredCredential, accessor:
     with tenant.world.database.write() as tx:
         deployment = deployment_store.get_deployment(tx, tenant.id, lease.deployment_id)
         assert deployment is not None
-        login = vault_logins.intend(tx, lease, deployment, credential, "jti", now=now)
+        minted = Minted(Secret("a.b.c"), "jti", "kid", "audience", now, "{}")
+        login = vault_logins.intend(tx, lease, deployment, (credential, minted), now=now)
         given = GivenToken(accessor=Secret(accessor), ttl_seconds=3_600)
         vault_logins.keep_report(tx, cipher, lease, login, given, now=now)
     return login

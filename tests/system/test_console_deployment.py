@@ -64,6 +64,10 @@ def test_the_log_is_seen_while_it_is_written_and_obeyed_by_nobody(
         assert page.locator(".line .fg-1").inner_text() == "red"
         assert page.locator("#status").inner_text() == "Going on"
         assert page.get_by_role("button", name="Abort").is_visible()
+        card = page.get_by_role("region", name="Its pass")
+        for word in ("In use", guided.role, f"auth/{guided.mount}", "2 min 0 s", "default"):
+            card.locator("article").get_by_text(word).first.wait_for()
+        card.locator("[data-until]", has_text=" s").wait_for()
         gate.touch()
         page.locator(".line", has_text="last").wait_for()
         page.locator("#status", has_text="Succeeded").wait_for()
@@ -73,6 +77,9 @@ def test_the_log_is_seen_while_it_is_written_and_obeyed_by_nobody(
         assert EVIL in text
         assert "secret: ***" in text
         assert PASSWORD not in page.content()
+        card.locator(".badge", has_text="Revoked").wait_for()
+        assert card.get_by_text(deployment).count() == 1
+        assert card.locator("[data-until]").count() == 0
         if os.environ.get("WRITE_SCREENSHOT") == "1":
             page.screenshot(path=SCREENSHOT, full_page=True)
         page.locator(".line", has_text="last").locator("a.number").click()

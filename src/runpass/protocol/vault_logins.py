@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field
 
 from runpass.protocol.credentials.fields import Longest
-from runpass.protocol.wire import FencingToken, Record
+from runpass.protocol.wire import FencingToken, Record, Storable
 from runpass.secret import Secret
 
 MAX_ACCESSOR: Final = 512
@@ -19,6 +19,8 @@ MAX_SECONDS: Final = 2_147_483_647
 """What the database's whole numbers hold: 68 years."""
 MAX_LOGINS: Final = 1_000
 """Logins of one run lease: as many as it may get identity tokens."""
+MAX_POLICIES: Final = 64
+MAX_POLICY_NAME: Final = 128
 
 
 def _accessor(value: Secret) -> Secret:
@@ -26,6 +28,9 @@ def _accessor(value: Secret) -> Secret:
     if not 0 < len(text) <= MAX_ACCESSOR or not text.isascii() or not text.isprintable():
         raise ValueError("must be the accessor of a token")
     return value
+
+
+PolicyName = Annotated[str, Field(min_length=1, max_length=MAX_POLICY_NAME), Storable]
 
 
 class GivenToken(Record):
@@ -36,6 +41,15 @@ class GivenToken(Record):
     ttl_seconds: Annotated[int, Field(ge=0, le=MAX_SECONDS)]
     """The longest it was ever given, at the login or by a renewal; 0: it does not expire."""
     renewable: bool = False
+    policies: Annotated[tuple[PolicyName, ...], Field(max_length=MAX_POLICIES)] | None = None
+    """The policies that the token has, as the Vault named them at the login; None: the runner does not say.
+
+    They are for people to read. Of more than `MAX_POLICIES` the first ones are here, and a longer name is cut.
+    """
+    renewals: Annotated[int, Field(ge=0, le=MAX_SECONDS)] | None = None
+    """How often it was renewed; None: the runner does not say."""
+    left_seconds: Annotated[int, Field(ge=0, le=MAX_SECONDS)] | None = None
+    """How long it lived when this was said; None: the runner does not say, or it does not expire."""
 
 
 class LoginReport(Record):

@@ -110,6 +110,9 @@ def test_what_is_sent_is_what_was_meant():
         "given": {"accessor": "accessor", "ttlSeconds": 120, "renewable": True},
     }
     assert decode(LoginReport, encode(report)) == report
+    assert (given.policies, given.renewals, given.left_seconds) == (None, None, None)
+    newer = given.model_copy(update={"policies": ("default", "app"), "renewals": 3, "left_seconds": 60})
+    assert decode(GivenToken, encode(newer)) == newer
     assert decode(LoginReport, b'{"fencingToken":1}').given is None
     ended = EndedLogin.model_validate({"loginId": ID, "end": "already-gone"})
     assert (ended.end, ended.given) == (LoginEnd.ALREADY_GONE, None)

@@ -1,24 +1,34 @@
 """The account of a run's logins, and the tokens that its commands hold."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from runpass.errors import ControlPlaneError
 from runpass.ids import new_id
-from runpass.protocol.vault_logins import GivenToken, LoginEnd
+from runpass.protocol.vault_logins import MAX_POLICIES, MAX_POLICY_NAME, GivenToken, LoginEnd
 from runpass.runner.credentials.account import LoginAccount
 from runpass.runner.credentials.handed import HandedTokens
 from runpass.secret import Secret
 from runpass.vault.login import VaultLogin
 
 LOGIN = new_id()
+GIVEN: dict[str, Any] = {
+    "ttl_seconds": 120,
+    "renewable": True,
+    "policies": ("default", "app"),
+    "renewals": 0,
+    "left_seconds": 120,
+}
 
 
 def granted(kind: str = "service", accessor: str = "accessor") -> VaultLogin:
-    return VaultLogin(Secret("s.token"), Secret(accessor), (), timedelta(seconds=120), True, kind, "")  # noqa: FBT003
+    ttl, policies = timedelta(seconds=119.6), ("default", "", "app")
+    return VaultLogin(Secret("s.token"), Secret(accessor), policies, ttl, True, kind, "")  # noqa: FBT003
 
 
 class Server:
@@ -37,10 +47,10 @@ def test_what_a_login_gave_is_told_before_anybody_goes_on():
     async def scenario() -> None:
         server = Server()
         account = LoginAccount(server.tell)
-        account.gave(LOGIN, granted(), 119.6)
+        account.gave(LOGIN, granted())
         assert server.told == []
         await account.told()
-        assert server.told == [(LOGIN, GivenToken(accessor=Secret("accessor"), ttl_seconds=120, renewable=True))]
+        assert server.told == [(LOGIN, GivenToken(accessor=Secret("accessor"), **GIVEN))]
         account.ended(LOGIN, LoginEnd.REVOKED)
         (ended,) = await account.close()
         assert (ended.login_id, ended.end) == (LOGIN, LoginEnd.REVOKED)
@@ -51,7 +61,7 @@ def test_what_a_login_gave_is_told_before_anybody_goes_on():
 def test_a_server_that_cannot_be_told_stops_the_run_and_learns_of_it_with_the_last_word():
     async def scenario() -> None:
         account = LoginAccount(Server(ControlPlaneError("down")).tell)
-        account.gave(LOGIN, granted(), 120)
+        account.gave(LOGIN, granted())
         with pytest.raises(ControlPlaneError):
             await account.told()
         account.ended(LOGIN, LoginEnd.FAILED)
@@ -66,9 +76,9 @@ def test_a_batch_token_has_no_accessor_to_tell():
     async def scenario() -> None:
         server = Server()
         account = LoginAccount(server.tell)
-        account.gave(LOGIN, granted("batch", ""), 120)
+        account.gave(LOGIN, granted("batch", ""))
         await account.told()
-        assert server.told == [(LOGIN, GivenToken(ttl_seconds=120, renewable=True))]
+        assert server.told == [(LOGIN, GivenToken(**GIVEN))]
 
     asyncio.run(scenario())
 
@@ -90,12 +100,67 @@ def test_a_server_that_keeps_no_account_is_told_nothing():
     async def scenario() -> None:
         server = Server()
         account = LoginAccount(server.tell)
-        account.gave(None, granted(), 120)
+        account.gave(None, granted())
         account.gives_none(None)
         account.ended(None, LoginEnd.REVOKED)
         await account.told()
         assert server.told == []
         assert await account.close() == ()
+
+    asyncio.run(scenario())
+
+
+def test_each_renewal_is_told_and_the_last_word_repeats_how_many_there_were():
+    async def scenario() -> None:
+        server = Server()
+        account = LoginAccount(server.tell)
+        account.gave(LOGIN, granted())
+        for left in (60.4, 300):
+            account.renewed(LOGIN, timedelta(seconds=left))
+            await account.told()
+            await asyncio.sleep(0)
+        account.renewed(new_id(), timedelta(seconds=1))
+        told = [given for _, given in server.told if given is not None]
+        assert [(item.renewals, item.left_seconds, item.ttl_seconds) for item in told] == [
+            (0, 120, 120),
+            (1, 60, 120),
+            (2, 300, 300),
+        ]
+        account.ended(LOGIN, LoginEnd.REVOKED)
+        (ended,) = await account.close()
+        assert ended.given is not None
+        assert (ended.given.renewals, ended.given.left_seconds, ended.given.policies) == (2, None, None)
+
+    asyncio.run(scenario())
+
+
+def test_a_renewal_that_the_server_is_not_told_of_stops_nothing():
+    async def scenario() -> None:
+        server = Server()
+        account = LoginAccount(server.tell)
+        account.gave(LOGIN, granted())
+        await account.told()
+        server.failures.append(ControlPlaneError("down"))
+        account.renewed(LOGIN, timedelta(seconds=100))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        await account.told()
+        assert await account.close() == ()
+
+    asyncio.run(scenario())
+
+
+def test_policies_are_told_in_bounds_and_with_the_last_word_if_they_were_not():
+    async def scenario() -> None:
+        account = LoginAccount(Server(ControlPlaneError("down")).tell)
+        many = replace(granted(), policies=("p" * 500, *(f"p{number}" for number in range(100))))
+        account.gave(LOGIN, many)
+        account.ended(LOGIN, LoginEnd.REVOKED)
+        (ended,) = await account.close()
+        assert ended.given is not None
+        assert ended.given.policies is not None
+        assert len(ended.given.policies) == MAX_POLICIES
+        assert ended.given.policies[0] == "p" * (MAX_POLICY_NAME - 1) + "…"
 
     asyncio.run(scenario())
 

@@ -39,7 +39,7 @@ class Scene:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.slept: list[float] = []
-        self.longer: list[float] = []
+        self.renewed: list[float] = []
         self.said: list[str] = []
         self.logins = 0
         sleeping = asyncio.sleep
@@ -63,10 +63,10 @@ class Scene:
         async def say(sentence: str) -> None:
             self.said.append(sentence)
 
-        def longer(_: VaultSession, ttl: timedelta) -> None:
-            self.longer.append(ttl.total_seconds())
+        def renewed(_: VaultSession, ttl: timedelta) -> None:
+            self.renewed.append(ttl.total_seconds())
 
-        kept: Callable[[VaultSession], Awaitable[None]] = Renewal(again, longer, say).keep
+        kept: Callable[[VaultSession], Awaitable[None]] = Renewal(again, renewed, say).keep
         asyncio.run(asyncio.wait_for(kept(session), 5))
 
 
@@ -112,6 +112,6 @@ def test_a_login_that_fails_is_tried_again_with_longer_pauses_until_nothing_can_
     assert len(scene.said) == 1
 
 
-def test_a_renewal_that_gives_more_than_ever_is_told(scene: Scene):
+def test_each_renewal_is_told(scene: Scene):
     scene.keep(Session(100, 100, 300, 200, 10))
-    assert scene.longer == [300]
+    assert scene.renewed == [100, 300, 200, 10]

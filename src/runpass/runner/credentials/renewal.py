@@ -30,11 +30,11 @@ class Renewal:
     def __init__(
         self,
         again: Callable[[VaultSession], Awaitable[VaultSession]],
-        lives_longer: Callable[[VaultSession, timedelta], None],
+        renewed: Callable[[VaultSession, timedelta], None],
         say: Callable[[str], Awaitable[None]],
     ) -> None:
         self._again = again
-        self._lives_longer = lives_longer
+        self._renewed = renewed
         self._say = say
         self._has_said = False
 
@@ -50,7 +50,7 @@ class Renewal:
 
     async def _renew(self, session: VaultSession) -> None:
         """Renew for as long as that gives enough; at its end it is time for another token."""
-        longest = left = session.granted.ttl
+        left = session.granted.ttl
         while True:
             await asyncio.sleep(max(left.total_seconds() * SHARE, LEAST_SECONDS))
             if not session.granted.renewable:
@@ -66,11 +66,10 @@ class Renewal:
                 if left.total_seconds() < LEAST_SECONDS:
                     return
                 continue
-            if got > longest:
-                self._lives_longer(session, got)
+            self._renewed(session, got)
             if got <= session.granted.ttl * SHARE:
                 return
-            longest, left = max(longest, got), got
+            left = got
 
     async def _log_in_again(self, session: VaultSession) -> VaultSession | None:
         pause = LEAST_SECONDS

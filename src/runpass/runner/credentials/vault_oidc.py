@@ -138,7 +138,7 @@ class VaultLogins:
                 self._account.gives_none(login_id)
             raise
         self._mask.add({"VAULT_TOKEN": session.token, "the accessor of VAULT_TOKEN": session.granted.accessor})
-        self._account.gave(login_id, session.granted, session.granted.ttl.total_seconds())
+        self._account.gave(login_id, session.granted)
         return session
 
     async def _keep(self, first: _Attempt, session: VaultSession) -> None:
@@ -153,10 +153,10 @@ class VaultLogins:
             await self._replace(old.token, found.token)
             return found
 
-        def lives_longer(of: VaultSession, ttl: timedelta) -> None:
-            self._account.gave(newest.identity.login_id, of.granted, ttl.total_seconds())
+        def renewed(_: VaultSession, left: timedelta) -> None:
+            self._account.renewed(newest.identity.login_id, left)
 
-        await Renewal(again, lives_longer, self._say).keep(session)
+        await Renewal(again, renewed, self._say).keep(session)
 
     def _log_in(self, credential: VaultOidc, jwt: Secret) -> VaultSession:
         client = self._pools.take(credential)
@@ -212,7 +212,7 @@ class VaultLogins:
             return None
         session = attempt.task.result()
         if not self._account.knows(login_id):  # the run ended before the login did: its accessor is told all the same
-            self._account.gave(login_id, session.granted, session.granted.ttl.total_seconds())
+            self._account.gave(login_id, session.granted)
         self._account.ended(login_id, LoginEnd.FAILED)  # until it is known to be otherwise
         end, sentence = await self._end(session)
         self._account.ended(login_id, end)

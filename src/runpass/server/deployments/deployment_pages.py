@@ -175,7 +175,8 @@ def _page(request: Request, problem: Conflict | None = None) -> Response:
 
 
 def _upper(request: Request, tx: Transaction, actor: Actor, deployment: Deployment) -> dict[str, Any]:
-    view: DeploymentView = view_of(tx, request.app.state.cipher, actor, deployment)
+    state = request.app.state
+    view: DeploymentView = view_of(tx, state.cipher, actor, deployment, state.clock.now())
     return {"run": view, "deployment": deployment, "path": path_of(deployment)}
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import select
@@ -18,6 +19,7 @@ from runpass.server.deployments.answers import RefusalAnswer, refusal_answer
 from runpass.server.deployments.log_view import Log, StepView, lasted, step_view
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType
 from runpass.server.deployments.outputs import shown_outputs
+from runpass.server.deployments.passes import Pass, pass_of
 from runpass.server.deployments.transitions import CANCELLABLE, FINAL
 from runpass.server.templates.store import get_template
 from runpass.server.tenancy.lookup import environment_for
@@ -71,6 +73,7 @@ class DeploymentView:
     may_cancel: bool
     may_abort: bool
     is_final: bool
+    card: Pass
 
 
 def path_of(deployment: Deployment) -> str:
@@ -85,7 +88,7 @@ def tone(status: DeploymentStatus) -> str:
     return "good" if status is DeploymentStatus.SUCCESS else ""
 
 
-def view_of(tx: Transaction, cipher: Cipher, actor: Actor, deployment: Deployment) -> DeploymentView:
+def view_of(tx: Transaction, cipher: Cipher, actor: Actor, deployment: Deployment, now: datetime) -> DeploymentView:
     """Give a deployment that the actor may see."""
     environment, project = environment_for(tx, actor, deployment.environment_id, Permission.VIEW_PROJECT)
     organization_id, scope, status = deployment.organization_id, project.scope, deployment.status
@@ -113,6 +116,7 @@ def view_of(tx: Transaction, cipher: Cipher, actor: Actor, deployment: Deploymen
         may_cancel=status in CANCELLABLE and may_end,
         may_abort=status is DeploymentStatus.IN_PROGRESS and may_end,
         is_final=status in FINAL,
+        card=pass_of(tx, cipher, actor, (project, deployment), now),
     )
 
 

@@ -226,7 +226,7 @@ def _login(run: Run, wanted: Token, minted: Minted, now: datetime) -> Login | No
         return None
 
     def count(tx: Transaction) -> VaultLoginId:
-        return intend(tx, run.lease, run.deployment, credential, minted.jti, now=now)
+        return intend(tx, run.lease, run.deployment, (credential, minted), now=now)
 
     return Login(credential.id, run.path, count)
 

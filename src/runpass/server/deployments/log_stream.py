@@ -5,7 +5,7 @@ session: one that nobody looks at ends as any other.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -14,6 +14,7 @@ from runpass.clock import Clock
 from runpass.errors import Forbidden, NotFound, Unauthenticated, Unavailable
 from runpass.protocol.reports import LogEvent
 from runpass.secret import Secret
+from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.access.sessions import find_session
 from runpass.server.db.engine import Database, Transaction
@@ -26,6 +27,7 @@ from runpass.server.deployments.log_store import StoredStep
 from runpass.server.deployments.log_view import line_of, step_view
 from runpass.server.deployments.log_watch import LogWatch, Watcher
 from runpass.server.deployments.model import Deployment
+from runpass.server.deployments.passes import Ends, ends_of, sees_logins
 from runpass.server.deployments.transitions import FINAL
 from runpass.server.http.event_stream import HEARTBEAT, event
 
@@ -68,6 +70,7 @@ class LogStream:
     after: str
     _read: dict[str, int] | None = None
     _state: Mapping[str, Any] = field(default_factory=dict)
+    _ends: Ends = ()
 
     async def frames(self) -> AsyncGenerator[str]:
         """Give frame after frame. It ends without a word where the page may come back for the rest."""
@@ -101,7 +104,16 @@ class LogStream:
             except (NotFound, Forbidden):
                 is_there = store.get_deployment(tx, actor.organization_id, deployment_id) is not None
                 return _over("not-allowed" if is_there else "deleted")
-            return self._news(tx, deployment)
+            news = self._news(tx, deployment)
+            return replace(news, frames=[*self._ends_now(tx, actor, deployment), *news.frames])
+
+    def _ends_now(self, tx: Transaction, actor: Actor, deployment: Deployment) -> list[str]:
+        """Give when Vault tokens end, if that is news and the session may know of it."""
+        ends = ends_of(tx, deployment)
+        if ends == self._ends or not sees_logins(tx, actor, deployment):
+            return []
+        self._ends = ends
+        return [event("tokens", {"tokens": ends})]
 
     def _news(self, tx: Transaction, deployment: Deployment) -> Look:
         steps = log_store.list_steps(tx, deployment.id)

@@ -53,6 +53,12 @@ class Given:
     """The longest it was ever given; zero: it does not expire."""
     renewable: bool
     reported_at: datetime
+    policies: tuple[str, ...] | None = None
+    """As the Vault named them at the login; None: the runner did not say."""
+    renewals: int | None = None
+    """How often it was renewed, as far as the runner told; None: it does not tell."""
+    lives_until: datetime | None = None
+    """When it ends unless it is renewed once more, by the last word on it; None: not told, or it does not expire."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +82,10 @@ class StoredLogin:
     intended_at: datetime
     first_ttl: timedelta | None
     """How long a token lives that the role gives, if that is known."""
+    kid: str | None = None
+    """The key that signed the identity token; None for a login from before this was kept, like `claims`."""
+    claims: str | None = None
+    """What the identity token says: the JSON that was signed."""
     gave_token: bool | None = None
     """None: the runner has not said."""
     given: Given | None = None

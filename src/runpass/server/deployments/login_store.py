@@ -22,6 +22,7 @@ from runpass.server.db.engine import Transaction
 from runpass.server.db.schema.tenancy import projects
 from runpass.server.db.schema.vault_logins import vault_logins
 from runpass.server.deployments.login_model import Given, StoredLogin
+from runpass.server.deployments.model import Deployment
 
 _OPEN = vault_logins.c.settled_at.is_(None)
 
@@ -47,6 +48,8 @@ def insert_login(tx: Transaction, login: StoredLogin) -> None:
             jti=login.jti,
             intended_at=login.intended_at,
             first_ttl_seconds=None if first is None else int(first.total_seconds()),
+            kid=login.kid,
+            claims=login.claims,
         )
     )
 
@@ -75,6 +78,9 @@ def save_given(tx: Transaction, login_id: VaultLoginId, given: Given | None, now
         values["ttl_seconds"] = int(given.ttl.total_seconds())
         values["renewable"] = given.renewable
         values["reported_at"] = given.reported_at
+        values["policies"] = None if given.policies is None else list(given.policies)
+        values["renewals"] = given.renewals
+        values["lives_until"] = given.lives_until
     tx.execute(update(vault_logins).where(vault_logins.c.id == login_id).values(**values))
 
 
@@ -175,6 +181,22 @@ def open_logins(
     return [_login(row) for row in tx.execute(query.order_by(vault_logins.c.id).limit(limit))]
 
 
+def newest_logins(tx: Transaction, deployment: Deployment, limit: int) -> list[StoredLogin]:
+    """Give the logins that a deployment's runs meant to make, newest first, whatever became of them."""
+    mine = vault_logins.c.deployment_id == deployment.id
+    mine &= vault_logins.c.organization_id == deployment.organization_id
+    query = select(vault_logins).where(mine).order_by(vault_logins.c.id.desc()).limit(limit)
+    return [_login(row) for row in tx.execute(query)]
+
+
+def ends_of(tx: Transaction, deployment_id: DeploymentId, limit: int) -> list[tuple[VaultLoginId, datetime, int]]:
+    """Give when the tokens of a deployment's newest logins end that may still live, and how often each was renewed."""
+    columns = vault_logins.c.id, vault_logins.c.lives_until, vault_logins.c.renewals
+    mine = (vault_logins.c.deployment_id == deployment_id) & _OPEN & vault_logins.c.lives_until.is_not(None)
+    rows = tx.execute(select(*columns).where(mine).order_by(vault_logins.c.id.desc()).limit(limit))
+    return [(VaultLoginId(row.id), row.lives_until, row.renewals) for row in rows]
+
+
 def _login(row: Row[Any]) -> StoredLogin:
     return StoredLogin(
         id=VaultLoginId(row.id),
@@ -193,6 +215,8 @@ def _login(row: Row[Any]) -> StoredLogin:
         jti=row.jti,
         intended_at=row.intended_at,
         first_ttl=_seconds(row.first_ttl_seconds),
+        kid=row.kid,
+        claims=row.claims,
         gave_token=row.gave_token,
         given=_given(row),
         ended=None if row.ended is None else LoginEnd(row.ended),
@@ -216,6 +240,9 @@ def _given(row: Row[Any]) -> Given | None:
         ttl=timedelta(seconds=row.ttl_seconds),
         renewable=row.renewable,
         reported_at=row.reported_at,
+        policies=None if row.policies is None else tuple(row.policies),
+        renewals=row.renewals,
+        lives_until=row.lives_until,
     )
 
 

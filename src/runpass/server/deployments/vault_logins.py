@@ -21,14 +21,16 @@ from runpass.server.db.engine import Transaction
 from runpass.server.deployments import login_store
 from runpass.server.deployments.login_model import Given, Standing, StoredLogin
 from runpass.server.deployments.model import Deployment, Lease
+from runpass.server.issuer.minting import Minted
 
 
 def intend(
-    tx: Transaction, lease: Lease, deployment: Deployment, credential: StoredCredential, jti: str, *, now: datetime
+    tx: Transaction, lease: Lease, deployment: Deployment, login: tuple[StoredCredential, Minted], *, now: datetime
 ) -> VaultLoginId:
     """Count a login that this lease may make with the identity token that is about to leave; give its id."""
+    credential, minted = login
     value: Mapping[str, Any] = credential.value.clear
-    login = StoredLogin(
+    meant = StoredLogin(
         id=VaultLoginId(new_id()),
         organization_id=lease.organization_id,
         project_id=deployment.project_id,
@@ -42,12 +44,14 @@ def intend(
         namespace=value.get("namespace", ""),
         mount=value["jwtAuthBackendPath"],
         role_name=value["roleName"],
-        jti=jti,
+        jti=minted.jti,
+        kid=minted.kid,
+        claims=minted.claims,
         intended_at=now,
         first_ttl=_first_ttl(credential),
     )
-    login_store.insert_login(tx, login)
-    return login.id
+    login_store.insert_login(tx, meant)
+    return meant.id
 
 
 def keep_report(
@@ -55,7 +59,7 @@ def keep_report(
 ) -> None:
     """Keep what a login gave, or that it gave nothing. Raises `StaleLease` for a login of another lease.
 
-    A repeat changes nothing, but that a renewal may have given a longer TTL: the accessor is the first one's.
+    A repeat changes nothing, but that the token was renewed: accessor and policies are the first one's.
     """
     login = login_store.get_login(tx, lease.organization_id, login_id)
     if login is None or login.run_lease_id != lease.id:
@@ -103,15 +107,33 @@ def _kept(cipher: Cipher, login: StoredLogin, said: GivenToken | None, now: date
     """Give the login with what its runner says of its token, if that adds to what is known."""
     if said is None:
         return replace(login, gave_token=False) if login.gave_token is None else login
-    ttl = timedelta(seconds=said.ttl_seconds)
     if login.given is not None:
-        known = login.given.ttl
-        longer = timedelta(0) if not (ttl and known) else max(ttl, known)
-        return replace(login, given=replace(login.given, ttl=longer))
+        return replace(login, given=_renewed(login.given, said, now))
     place = _place(login.id, login.organization_id)
     sealed = None if said.accessor is None else cipher.seal(said.accessor.reveal().encode(), place)
-    given = Given(accessor_sealed=sealed, ttl=ttl, renewable=said.renewable, reported_at=now)
+    given = Given(
+        accessor_sealed=sealed,
+        ttl=timedelta(seconds=said.ttl_seconds),
+        renewable=said.renewable,
+        reported_at=now,
+        policies=said.policies,
+        renewals=said.renewals,
+        lives_until=_lives_until(said, now),
+    )
     return replace(login, gave_token=True, given=given)
+
+
+def _renewed(known: Given, said: GivenToken, now: datetime) -> Given:
+    """Give what is known of a token with what its runner says of it now. Words may come in another order."""
+    ttl = timedelta(seconds=said.ttl_seconds)
+    longer = timedelta(0) if not (ttl and known.ttl) else max(ttl, known.ttl)
+    if said.renewals is None or known.renewals is None or said.renewals <= known.renewals:
+        return replace(known, ttl=longer)
+    return replace(known, ttl=longer, renewals=said.renewals, lives_until=_lives_until(said, now) or known.lives_until)
+
+
+def _lives_until(said: GivenToken, now: datetime) -> datetime | None:
+    return None if said.left_seconds is None else now + timedelta(seconds=said.left_seconds)
 
 
 def _first_ttl(credential: StoredCredential) -> timedelta | None:

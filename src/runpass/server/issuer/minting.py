@@ -1,7 +1,7 @@
 """Minting: facts in, a signed token out. Pure apart from the key and the clock; whoever calls it keeps the audit."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -29,6 +29,8 @@ class Minted:
     kid: str
     audience: str
     expires_at: datetime
+    claims: str = field(repr=False)
+    """All that it says, the JSON that was signed. Without the signature it is nobody's bearer."""
 
 
 class Minter:
@@ -122,7 +124,7 @@ class Minter:
         payload = f"{in_json(standard)[:-1]},{claims.members}}}"
         signing_input = f"{_header(key.algorithm, key.kid)}.{base64url(payload.encode())}"
         token = f"{signing_input}.{base64url(key.sign(signing_input.encode()))}"
-        return Minted(Secret(token), jti, key.kid, audience, expires)
+        return Minted(Secret(token), jti, key.kid, audience, expires, payload)
 
 
 @lru_cache(maxsize=64)

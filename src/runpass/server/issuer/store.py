@@ -1,6 +1,6 @@
 """Every query on signing keys. The private half is sealed to its row, and to the organization whose issuer it is of."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from datetime import timedelta
 from typing import Any, Final
@@ -85,6 +85,12 @@ def get_record(tx: Transaction, kid: str) -> KeyRecord | None:
     """Give one key, whoever's it is."""
     row = tx.execute(select(signing_keys).where(signing_keys.c.kid == kid)).one_or_none()
     return None if row is None else _record(row)
+
+
+def states_of(tx: Transaction, kids: Collection[str]) -> Mapping[str, KeyState]:
+    """Give the state of each of these keys that is known here."""
+    query = select(signing_keys.c.kid, signing_keys.c.state).where(signing_keys.c.kid.in_(kids))
+    return {kid: KeyState(state) for kid, state in tx.execute(query)} if kids else {}
 
 
 def list_sealed(tx: Transaction, issuer: IssuerScope) -> list[tuple[KeyRecord, bytes]]:

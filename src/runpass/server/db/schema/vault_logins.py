@@ -2,7 +2,7 @@
 
 from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, Uuid, text
 
-from runpass.server.db.schema.columns import metadata, moment, own_id, reference
+from runpass.server.db.schema.columns import json_column, metadata, moment, own_id, reference
 
 OPEN = "settled_at IS NULL"
 """While it is not known that no token of a login lives any more."""
@@ -45,12 +45,17 @@ vault_logins = Table(
     Column("role_name", String(255), nullable=False),
     Column("jti", String(64), nullable=False),
     moment("intended_at"),
+    Column("kid", String(64), nullable=True, comment="of the key that signed the identity token"),
+    Column("claims", Text, nullable=True, comment="what the identity token says: the JSON that was signed"),
     Column("first_ttl_seconds", Integer, nullable=True, comment="of the role, as vault apply recorded it"),
     moment("reported_at", nullable=True),
     Column("gave_token", Boolean, nullable=True),
     Column("accessor_sealed", LargeBinary, nullable=True, comment="the token's accessor, encrypted"),
     Column("ttl_seconds", Integer, nullable=True, comment="0: the token does not expire"),
     Column("renewable", Boolean, nullable=False, default=False),
+    json_column("policies", nullable=True),
+    Column("renewals", Integer, nullable=True),
+    moment("lives_until", nullable=True),
     Column("ended", String(16), nullable=True),
     moment("lease_ended_at", nullable=True),
     moment("until", nullable=True),

@@ -86,10 +86,26 @@ function drawState(state) {
   keepUp();
 }
 
+/** Say when Vault tokens end now: they were renewed. */
+function drawTokens(tokens) {
+  for (const { login, until, renewed } of tokens) {
+    const ends = document.querySelector(`[data-ends="${CSS.escape(login)}"]`);
+    if (!ends) continue;
+    const time = ends.querySelector("time");
+    time.dateTime = until;
+    time.textContent = until;
+    delete time.dataset.local;
+    localTimes(ends);
+    ends.querySelector("[data-until]").dataset.until = until;
+    document.querySelector(`[data-renewed="${CSS.escape(login)}"]`).textContent = renewed;
+  }
+}
+
 function follow(path) {
   const source = new EventSource(path);
   source.addEventListener("open", () => { said.textContent = "This page follows the deployment."; });
   source.addEventListener("state", (event) => drawState(JSON.parse(event.data)));
+  source.addEventListener("tokens", (event) => drawTokens(JSON.parse(event.data).tokens));
   source.addEventListener("lines", (event) => drawLines(JSON.parse(event.data).lines));
   source.addEventListener("over", (event) => {
     source.close();
