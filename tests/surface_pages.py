@@ -113,6 +113,13 @@ RELYING_PARTIES = (
     Page(f"POST {BELOW}/relying-parties", ORGANIZATION, {"name": "new", "audiences": "https://sts.example.com"}),
     Page(f"POST {BELOW}/relying-parties/{{party_id}}/remove", {**ORGANIZATION, "party_id": "relying party"}),
 )
+POLICIES = (
+    Page(f"GET {BELOW}/policies", ORGANIZATION),
+    Page(f"POST {BELOW}/policies", ORGANIZATION, {"identityIssuer": "shared", "maxTtl": "1-w"}),
+    Page(f"POST {BELOW}/policies/preview", ORGANIZATION, {"identitySubject": "organizationId"}),
+    Page("GET /console/projects/{project_id}/policies", {"project_id": "project"}),
+    Page("POST /console/projects/{project_id}/policies", {"project_id": "project"}, {"maxTtl": "inherit"}),
+)
 
 PROJECT = {"project_id": "project"}
 PROJECTS = (
@@ -128,5 +135,5 @@ TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
-    *(*RELYING_PARTIES,),
+    *(*RELYING_PARTIES, *POLICIES),
 )

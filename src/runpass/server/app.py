@@ -14,7 +14,7 @@ from runpass import __version__
 from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
-from runpass.server.access import api_key_pages, people_pages, person_pages
+from runpass.server.access import api_key_pages, audit_pages, people_pages, person_pages
 from runpass.server.access import audit_api as audit_events
 from runpass.server.access import pages as access_pages
 from runpass.server.access.logins import Logins
@@ -22,10 +22,12 @@ from runpass.server.access.refusals import Refusals, on_forbidden
 from runpass.server.access.sessions import forget_sessions
 from runpass.server.access.sign_ins import SignIns
 from runpass.server.credentials import api as credentials
+from runpass.server.credentials import recorded_issuers_api as recorded_issuers
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import deployment_pages as one_deployment_pages
 from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
+from runpass.server.deployments import policy_pages as organization_policy_pages
 from runpass.server.deployments import runners_pages as runner_ending_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments import subject_preview_api as subject_preview
@@ -75,7 +77,7 @@ from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import pages as tenancy_pages
 from runpass.server.tenancy import policies_api as policies
-from runpass.server.tenancy import project_pages, set_up_pages
+from runpass.server.tenancy import project_pages, project_policy_pages, set_up_pages
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import sets_api as variable_sets
@@ -96,6 +98,7 @@ ROOMS = (
     organizations,
     subject_preview,
     organization_issuers,
+    recorded_issuers,
     api_keys,
     projects,
     projects_ending,
@@ -121,7 +124,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages),
-    *(relying_party_pages,),
+    *(relying_party_pages, organization_policy_pages, project_policy_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
