@@ -113,6 +113,10 @@ RELYING_PARTIES = (
     Page(f"POST {BELOW}/relying-parties", ORGANIZATION, {"name": "new", "audiences": "https://sts.example.com"}),
     Page(f"POST {BELOW}/relying-parties/{{party_id}}/remove", {**ORGANIZATION, "party_id": "relying party"}),
 )
+AUDIT = (
+    Page(f"GET {BELOW}/audit", ORGANIZATION, query="?action=access.denied&actor=x&from=2026-01-01T00:00"),
+    Page(f"GET {BELOW}/audit/events.jsonl", ORGANIZATION),
+)
 POLICIES = (
     Page(f"GET {BELOW}/policies", ORGANIZATION),
     Page(f"POST {BELOW}/policies", ORGANIZATION, {"identityIssuer": "shared", "maxTtl": "1-w"}),
@@ -135,5 +139,5 @@ TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
-    *(*RELYING_PARTIES, *POLICIES),
+    *(*RELYING_PARTIES, *POLICIES, *AUDIT),
 )

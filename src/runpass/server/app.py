@@ -124,7 +124,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages),
-    *(relying_party_pages, organization_policy_pages, project_policy_pages),
+    *(audit_pages, relying_party_pages, organization_policy_pages, project_policy_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
