@@ -91,6 +91,7 @@ def _management(ids: dict[str, str]) -> list[Ask]:
         Ask("GET /api/relying-parties", query=organization),
         Ask("DELETE /api/relying-parties/{party_id}", {"party_id": ids["relying party"]}),
         Ask("GET /api/organizations/{organization_id}/issuer", {"organization_id": ids["organization"]}),
+        Ask("GET /api/organizations/{organization_id}/recorded-issuers", {"organization_id": ids["organization"]}),
         Ask("GET /api/api-keys", query=organization),
         Ask("GET /api/api-keys/oidc-sub", query=organization),
         Ask("POST /api/api-keys", body={"name": "new", **organization, "permissions": permissions}),

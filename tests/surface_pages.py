@@ -113,6 +113,17 @@ RELYING_PARTIES = (
     Page(f"POST {BELOW}/relying-parties", ORGANIZATION, {"name": "new", "audiences": "https://sts.example.com"}),
     Page(f"POST {BELOW}/relying-parties/{{party_id}}/remove", {**ORGANIZATION, "party_id": "relying party"}),
 )
+AUDIT = (
+    Page(f"GET {BELOW}/audit", ORGANIZATION, query="?action=access.denied&actor=x&from=2026-01-01T00:00"),
+    Page(f"GET {BELOW}/audit/events.jsonl", ORGANIZATION),
+)
+POLICIES = (
+    Page(f"GET {BELOW}/policies", ORGANIZATION),
+    Page(f"POST {BELOW}/policies", ORGANIZATION, {"identityIssuer": "shared", "maxTtl": "1-w"}),
+    Page(f"POST {BELOW}/policies/preview", ORGANIZATION, {"identitySubject": "organizationId"}),
+    Page("GET /console/projects/{project_id}/policies", {"project_id": "project"}),
+    Page("POST /console/projects/{project_id}/policies", {"project_id": "project"}, {"maxTtl": "inherit"}),
+)
 
 PROJECT = {"project_id": "project"}
 PROJECTS = (
@@ -201,4 +212,6 @@ PAGES = (
     *PROJECT_CREDENTIALS,
     *RELYING_PARTIES,
     *CONNECTION_TESTS,
+    *POLICIES,
+    *AUDIT,
 )

@@ -119,6 +119,23 @@ def test_what_a_sweep_saw_is_told_with_what_to_do(browser: Browser, world: World
     assert "revoke-accessor" not in text, "it would revoke somebody else's token"
 
 
+def test_the_page_can_be_of_one_project_alone(browser: Browser, world: World, tenant: Tenant):
+    run = Run(world, tenant)
+    run.log_in()
+    run.finish(tells=False)
+    empty, here = tenant.project("empty"), f"/console/organizations/{tenant.id}/outstanding"
+    assert "Of 1 login nobody knows" in words_of(browser.get(here).text)
+    with world.database.read() as tx:
+        project_id = tx.exec_driver_sql("SELECT project_id FROM vault_logins").scalar_one()
+    assert "Of 1 login nobody knows" in words_of(browser.get(f"{here}?projectId={project_id}").text)
+    nothing = browser.get(f"{here}?projectId={empty.id}").text
+    assert "Only of the project empty" in words_of(nothing)
+    assert "nobody knows whether" not in words_of(nothing)
+    stranger = world.tenant("other").project("theirs")
+    assert browser.get(f"{here}?projectId={stranger.id}").status_code == 404
+    assert browser.get(f"{here}?projectId=x").status_code == 422
+
+
 def test_a_page_that_cannot_hold_all_says_so(
     browser: Browser, world: World, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ):

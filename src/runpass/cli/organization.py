@@ -7,7 +7,7 @@ import typer
 from runpass.cli import subject
 from runpass.cli.connecting import Answer, connected
 from runpass.cli.options import AsJson
-from runpass.cli.output import print_json, print_pairs
+from runpass.cli.output import print_json, print_pairs, say
 from runpass.errors import InvalidInput
 
 app = typer.Typer(help="Show the organization and change its policies.")
@@ -80,7 +80,19 @@ def policy(  # noqa: PLR0913 -- one option for each policy
     if not body:
         raise InvalidInput("say which policy to change", hint="runpass organization policy --help")
     with connected() as api:
-        _print(api.one("POST", "/organizations", api.organization_id, "policies", body=body), as_json=as_json)
+        answer = api.one("POST", "/organizations", api.organization_id, "policies", body=body)
+        recorded = api.many("/organizations", api.organization_id, "recorded-issuers") if identity_issuer else []
+    _warn([one for one in recorded if not one["takesTokens"]])
+    _print(answer, as_json=as_json)
+
+
+def _warn(refusing: list[Answer]) -> None:
+    """Name the Vaults that refuse every run from now on, as far as `runpass vault apply` recorded them."""
+    for one in refusing:
+        place = f"{one['address']} auth/{one['authMountPath']}"
+        say(f"warning: {place} (credential {one['credentialName']}) still trusts {one['issuer']}")
+    if refusing:
+        say("their runs are refused until you write the config again: runpass vault apply --take-over")
 
 
 def _audiences(answer: Answer) -> str:

@@ -15,6 +15,7 @@ from runpass.errors import Forbidden, RunpassError
 from runpass.ids import PoolId
 from runpass.server.access import api as api_keys
 from runpass.server.access import audit_api as audit_events
+from runpass.server.access import audit_pages
 from runpass.server.access import pages as access_pages
 from runpass.server.access.logins import Logins
 from runpass.server.access.refusals import Refusals, on_forbidden
@@ -24,11 +25,13 @@ from runpass.server.credentials import api as credentials
 from runpass.server.credentials import form_pages as credential_form_pages
 from runpass.server.credentials import pages as credential_pages
 from runpass.server.credentials import project_pages as project_credential_pages
+from runpass.server.credentials import recorded_issuers_api as recorded_issuers
 from runpass.server.credentials import set_up_pages as credential_set_up_pages
 from runpass.server.deployments import api as deployments
 from runpass.server.deployments import deployment_pages as one_deployment_pages
 from runpass.server.deployments import log_pages, login_store, outstanding_api, runners_ending
 from runpass.server.deployments import pages as deployment_pages
+from runpass.server.deployments import policy_pages as organization_policy_pages
 from runpass.server.deployments import runners_pages as runner_ending_pages
 from runpass.server.deployments import store as deployment_store
 from runpass.server.deployments import subject_preview_api as subject_preview
@@ -81,7 +84,7 @@ from runpass.server.templates import template_pages as one_template_pages
 from runpass.server.tenancy import issuer_api as organization_issuers
 from runpass.server.tenancy import organizations_api as organizations
 from runpass.server.tenancy import policies_api as policies
-from runpass.server.tenancy import project_pages, set_up_pages
+from runpass.server.tenancy import project_pages, project_policy_pages, set_up_pages
 from runpass.server.tenancy import projects_api as projects
 from runpass.server.variables import api as variables
 from runpass.server.variables import pages as variable_pages
@@ -105,6 +108,7 @@ ROOMS = (
     organizations,
     subject_preview,
     organization_issuers,
+    recorded_issuers,
     api_keys,
     projects,
     projects_ending,
@@ -131,7 +135,7 @@ PAGES = (
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages, credential_pages),
     *(project_credential_pages, relying_party_pages, variable_pages, one_variable_pages, connection_test_pages),
-    *(credential_form_pages, credential_set_up_pages),
+    *(credential_form_pages, credential_set_up_pages, audit_pages, organization_policy_pages, project_policy_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

@@ -61,10 +61,11 @@ def list_newest(  # noqa: PLR0913 -- one parameter for each part of the query
     organization = OrganizationId(organization_id)
     caller.require_organization(organization, Permission.VIEW_AUDIT)
     with db.read() as tx:
-        return [_answer(row) for row in store.newest(tx, organization, Wanted(limit, before, action, subject_id))]
+        return [answer_of(row) for row in store.newest(tx, organization, Wanted(limit, before, action, subject_id))]
 
 
-def _answer(row: Row[Any]) -> AuditEventAnswer:
+def answer_of(row: Row[Any]) -> AuditEventAnswer:
+    """Give an event as the API and its export have it."""
     return AuditEventAnswer(
         id=row.id,
         sequence=row.seq,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from runpass.ids import DeploymentId, OrganizationId
+from runpass.ids import DeploymentId, OrganizationId, ProjectId
 from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.db.engine import Transaction
@@ -16,6 +16,7 @@ from runpass.server.deployments import login_store, token_store
 from runpass.server.deployments.keeper import LEEWAY
 from runpass.server.deployments.login_model import Standing, StoredLogin
 from runpass.server.deployments.token_store import HeldToken
+from runpass.server.tenancy import store
 from runpass.server.tenancy.visibility import visible_to
 
 MOST: Final = 1_000
@@ -38,15 +39,23 @@ class Outstanding:
 
 
 def outstanding(
-    tx: Transaction, actor: Actor, organization_id: OrganizationId, deployment_id: DeploymentId | None, now: datetime
+    tx: Transaction,
+    actor: Actor,
+    organization_id: OrganizationId,
+    deployment_id: DeploymentId | None,
+    now: datetime,
+    *,
+    project_id: ProjectId | None = None,
 ) -> Outstanding:
-    """Give what is outstanding in the projects whose credentials the actor may see.
+    """Give what is outstanding in the projects whose credentials the actor may see, or in one of these.
 
     Raises `NotFound` for a foreign organization, `Forbidden` for somebody who sees credentials nowhere.
     """
     if actor.projects_with(Permission.VIEW_CREDENTIALS) == frozenset() or organization_id != actor.organization_id:
         actor.require_organization(organization_id, Permission.VIEW_CREDENTIALS)  # an empty answer would say "nothing"
     visible = visible_to(tx, actor, Permission.VIEW_CREDENTIALS)
+    if project_id is not None:
+        visible = visible & store.is_project(project_id)
     logins = login_store.open_logins(tx, organization_id, visible, deployment_id, MOST + 1)
     tokens = token_store.tokens_of_ended_runs(
         tx, organization_id, visible, deployment_id, expires_after=now - LEEWAY, limit=MOST + 1

@@ -3,17 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from runpass.errors import InvalidInput
 from runpass.ids import OrganizationId
-from runpass.server.access.actors import ScopePath
+from runpass.server.access.actors import Actor, ScopePath
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.db.encryption import Cipher
+from runpass.server.db.engine import Transaction
 from runpass.server.deployments.keeper import LEEWAY
 from runpass.server.deployments.login_model import StoredLogin
 from runpass.server.deployments.outstanding import MOST, outstanding
@@ -21,8 +24,14 @@ from runpass.server.deployments.outstanding_places import RunPlace, places_of_ru
 from runpass.server.deployments.outstanding_words import Words, summary, words
 from runpass.server.deployments.token_store import HeldToken
 from runpass.server.deployments.vault_logins import accessor_of
-from runpass.server.tenancy.lookup import own_organization
+from runpass.server.tenancy import store
+from runpass.server.tenancy.lookup import own_organization, project_for
+from runpass.server.tenancy.model import Project
+from runpass.server.tenancy.visibility import visible_to
 from runpass.server.web.navigation import Section
+
+MOST_CHOICES: Final = 200
+"""Projects to choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,9 @@ def outstanding_page(request: Request) -> Response:
     organization_id = OrganizationId(uuid_in(request, "organization_id"))
     now: datetime = request.app.state.clock.now()
     with request.app.state.database.read() as tx:
-        found = outstanding(tx, actor, organization_id, None, now)
+        only = _chosen(request, tx, actor) if organization_id == actor.organization_id else None
+        found = outstanding(tx, actor, organization_id, None, now, project_id=only.id if only else None)
+        projects = _projects(tx, actor, only)
         organization = own_organization(tx, actor)
         runs = {login.deployment_id for login in (*found.known, *found.unknown)}
         runs |= {token.deployment_id for token in found.identity_tokens}
@@ -60,6 +71,8 @@ def outstanding_page(request: Request) -> Response:
     cipher: Cipher | None = request.app.state.cipher if shows else None
     values = {
         "organization": organization,
+        "projects": projects,
+        "only": only,
         "summary": summary(found),
         "known": [_row(login, places[login.deployment_id], cipher) for login in found.known],
         "unknown": [_row(login, places[login.deployment_id], cipher) for login in found.unknown],
@@ -81,3 +94,22 @@ ROUTES: Final = (Route("/organizations/{organization_id}/outstanding", outstandi
 def _row(login: StoredLogin, place: RunPlace, cipher: Cipher | None) -> LoginRow:
     accessor = None if cipher is None else accessor_of(cipher, login)
     return LoginRow(login, place, words(login), None if accessor is None else accessor.reveal())
+
+
+def _chosen(request: Request, tx: Transaction, actor: Actor) -> Project | None:
+    """Give the project that the page is to be about alone. Raises `NotFound` or `Forbidden`."""
+    text = request.query_params.get("projectId", "")
+    if not text:
+        return None
+    try:
+        project_id = UUID(text)
+    except ValueError:
+        raise InvalidInput.of("projectId", "must be a UUID") from None
+    return project_for(tx, actor, project_id, Permission.VIEW_CREDENTIALS)
+
+
+def _projects(tx: Transaction, actor: Actor, only: Project | None) -> list[Project]:
+    """Give projects to choose from, the chosen one among them."""
+    visible = visible_to(tx, actor, Permission.VIEW_CREDENTIALS)
+    found = store.list_projects(tx, actor.organization_id, visible, limit=MOST_CHOICES, as_tree=True)
+    return found if only is None or only.id in {one.id for one in found} else [only, *found]

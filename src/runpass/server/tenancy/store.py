@@ -149,6 +149,11 @@ def directly_below(project: Project) -> ColumnElement[bool]:
     return projects.c.parent_project_id == project.id
 
 
+def is_project(project_id: ProjectId) -> ColumnElement[bool]:
+    """Give the condition for one project."""
+    return projects.c.id == project_id
+
+
 def list_by_id(
     tx: Transaction, organization_id: OrganizationId, ids: Collection[ProjectId]
 ) -> dict[ProjectId, Project]:

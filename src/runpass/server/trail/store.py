@@ -1,6 +1,7 @@
 """Every query on the audit trail that does not append to it."""
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,6 +48,12 @@ class Wanted:
     before: int | None = None
     action: str | None = None
     subject_id: str | None = None
+    actor: str | None = None
+    """No index leads to it: whoever asks for it says with `after` how far back to look."""
+    after: int | None = None
+    """Numbers above this one alone."""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def chains(tx: Transaction) -> set[UUID]:
@@ -97,13 +104,24 @@ def following(tx: Transaction, chain: UUID, after: int, limit: int = PAGE) -> Se
 def newest(tx: Transaction, chain: UUID, wanted: Wanted) -> Sequence[Row[Any]]:
     """Give a page of events, newest first."""
     query = select(audit_events).where(audit_events.c.chain == chain)
-    if wanted.before is not None:
-        query = query.where(audit_events.c.seq < wanted.before)
-    if wanted.action is not None:
-        query = query.where(audit_events.c.action == wanted.action)
-    if wanted.subject_id is not None:
-        query = query.where(audit_events.c.subject_id == wanted.subject_id)
+    events = audit_events.c
+    asked: tuple[tuple[Column[Any], Callable[[Any, Any], Any], object], ...] = (
+        (events.seq, operator.lt, wanted.before),
+        (events.seq, operator.gt, wanted.after),
+        (events.action, operator.eq, wanted.action),
+        (events.subject_id, operator.eq, wanted.subject_id),
+        (events.actor, operator.eq, wanted.actor),
+        (events.at, operator.ge, wanted.since),
+        (events.at, operator.le, wanted.until),
+    )
+    query = query.where(*(is_so(column, value) for column, is_so, value in asked if value is not None))
     return tx.execute(query.order_by(audit_events.c.seq.desc()).limit(wanted.limit)).all()
+
+
+def moment_of(tx: Transaction, chain: UUID, seq: int) -> datetime | None:
+    """Give the moment of one event; None where it is missing."""
+    mine = (audit_events.c.chain == chain) & (audit_events.c.seq == seq)
+    return tx.execute(select(audit_events.c.at).where(mine)).scalar_one_or_none()
 
 
 def insert_checkpoint(tx: Transaction, checkpoint: Checkpoint) -> None:

@@ -1,0 +1,89 @@
+"""The page of a project's policy, and of what is in force there."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
+from runpass.server.access.actors import Actor
+from runpass.server.access.pages import uuid_in
+from runpass.server.access.permissions import Permission
+from runpass.server.access.visits import visit
+from runpass.server.http.errors import status_of
+from runpass.server.http.preconditions import entity_tag
+from runpass.server.tenancy.changing_policies import change_project_policy
+from runpass.server.tenancy.lookup import own_organization, policy_at, project_for
+from runpass.server.tenancy.policy_forms import OF_PROJECT, fields_of_project, values_of_project, wanted_of_project
+from runpass.server.tenancy.project_places import places_of
+from runpass.server.web.errors import in_sentences
+from runpass.server.web.forms import posted
+from runpass.server.web.pages import redirection
+
+Fields = Mapping[str, str]
+_DONE: Final = {"changed": "The policy was changed."}
+
+
+def policy_page(request: Request) -> Response:
+    """Show what is in force in a project, and the form of its own policy to those who may change it."""
+    return _page(request, visit(request).actor)
+
+
+async def change(request: Request) -> Response:
+    """Change a project's own policy."""
+    who = await run_in_threadpool(visit, request)
+    fields = await posted(request, who.bearer)
+    return await run_in_threadpool(_changed, request, who.actor, fields)
+
+
+_POLICIES: Final = "/projects/{project_id}/policies"
+ROUTES: Final = (Route(_POLICIES, policy_page, methods=["GET"]), Route(_POLICIES, change, methods=["POST"]))
+
+
+def _changed(request: Request, actor: Actor, fields: Fields) -> Response:
+    state, project_id = request.app.state, uuid_in(request, "project_id")
+    try:
+        with state.database.read() as tx:
+            project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
+        # The form does not show all of the policy: what was read for it must still be there.
+        seen = fields.get("seen") or entity_tag(project.updated_at)
+        wanted = wanted_of_project(project, fields)
+        change_project_policy(state.database, actor, wanted, if_match=seen, clock=state.clock)
+    except (InvalidInput, Conflict, PreconditionFailed) as error:
+        return _page(request, actor, fields, error)
+    return redirection(f"/console/projects/{project_id}/policies?done=changed")
+
+
+def _page(request: Request, actor: Actor, sent: Fields | None = None, error: RunpassError | None = None) -> Response:
+    with request.app.state.database.read() as tx:
+        project = project_for(tx, actor, uuid_in(request, "project_id"), Permission.VIEW_PROJECT)
+        in_force = policy_at(tx, own_organization(tx, actor), project)
+        above = places_of(tx, actor, [project])[project.id]
+    given = values_of_project(project)
+    if sent is not None:
+        given |= {name: sent.get(name, "") for name in OF_PROJECT}
+    values = {
+        "project": project,
+        "above": above,
+        "in_force": in_force,
+        "may_edit": actor.may(Permission.EDIT_PROJECT_SETTINGS, project.scope),
+        "sees_organization": actor.may_somewhere(Permission.VIEW_ORGANIZATION),
+        "fields": fields_of_project(given, error if isinstance(error, InvalidInput) else None),
+        "seen": (sent or {}).get("seen") or entity_tag(project.updated_at),
+        "problem": _problem(error),
+        "done": _DONE.get(request.query_params.get("done", ""), ""),
+    }
+    status = 200 if error is None else status_of(error)
+    answer: Response = request.app.state.pages.page(request, "tenancy/project_policies.html", values, status)
+    return answer
+
+
+def _problem(error: RunpassError | None) -> str:
+    if error is None:
+        return ""
+    if isinstance(error, InvalidInput):
+        return "Nothing was changed: see what is wrong below."
+    return in_sentences(error)
