@@ -17,6 +17,7 @@ from bench.inline import measure_inline
 from bench.issuers import measure_issuers
 from bench.lists import measure_lists
 from bench.masking import measure_masking
+from bench.pages import measure_pages
 from bench.play import Play, open_play
 from bench.samples import Row
 from bench.tokens import measure_tokens
@@ -67,6 +68,7 @@ PARTS = {
     "inline": lambda: measure_inline(RUNS * 4),
     "issuers": lambda: measure_issuers(50),
     "lists": lambda: {"lists": measure_lists()},
+    "pages": lambda: {"pages": measure_pages()},
     "masking": lambda: {"masking": measure_masking()},
     "tokens": lambda: {"tokens": measure_tokens()},
 }

@@ -11,7 +11,7 @@ from itertools import chain, cycle, islice
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, Table, text
+from sqlalchemy import JSON, Column, Table, select, text
 
 from runpass.clock import SYSTEM_CLOCK
 from runpass.ids import new_id
@@ -38,12 +38,30 @@ class Scale:
     environments: int = 2
     deployments: int = 6
     """Of an ordinary organization: projects, environments of each, deployments of each of those."""
+    large_environments: int = 1
+    """Of each project of the large one."""
+    large_extras: int = 0
+    """How many credentials, runners, people and variables the large one has beside what every organization has."""
+    large_audit_events: int = 0
+    large_log_lines: int = 0
+    """Of the newest deployment of its first environment, in one step."""
     with_live: bool = False
     """Whether of every three environments one has a deployment that waits, and one a deployment that runs."""
 
 
 BIG = Scale(organizations=1_000, large_projects=5_000, large_deployments=20_000)
 """Together 20,000 projects, 35,000 environments and more than 200,000 deployments."""
+
+USED = Scale(
+    organizations=20,
+    large_projects=100,
+    large_environments=10,
+    large_deployments=20_000,
+    large_extras=200,
+    large_audit_events=20_000,
+    large_log_lines=100_000,
+)
+"""What pages are looked at in: an organization of 100 projects, 1,000 environments and more than 20,000 deployments."""
 
 ALMOST_EMPTY = Scale(organizations=2, large_projects=100, large_deployments=100)
 """As many rows as the longest page has: the same answers, out of tables that hold little else."""
@@ -58,6 +76,8 @@ class Looked:
     project: str
     environment: str
     deployment: str
+    more: Mapping[str, str]
+    """Ids of other things, by what a route calls them."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +94,11 @@ def fill(database: Database, scale: Scale) -> Dataset:
     looked = [found_organization(database, name, SYSTEM_CLOCK) for name in ("ordinary", "large")]
     counts: dict[str, int] = {}
     ordinary = _Organization(looked[0].organization.id, [scale.environments] * scale.projects, scale.deployments)
-    large = _Organization(looked[1].organization.id, [1] * scale.large_projects, 1, scale.large_deployments)
+    environments = [scale.large_environments] * scale.large_projects
+    large = _Organization(looked[1].organization.id, environments, 1, scale.large_deployments, scale)
     with database.write() as tx:
+        heads = metadata.tables["audit_heads"]
+        large.audit_head = tx.execute(select(heads.c.seq).where(heads.c.chain == large.id)).scalar_one()
         others = [new_id() for _ in range(scale.organizations - len(looked))]
         organizations = ({"id": item, "name": str(item), "oidc_sub": str(item)} for item in others)
         _insert(tx, counts, "organizations", organizations)
@@ -89,19 +112,27 @@ def fill(database: Database, scale: Scale) -> Dataset:
             connection.execute(text(f"VACUUM ANALYZE {', '.join(sorted({*counts, 'organizations'}))}"))
             connection.execute(text("CHECKPOINT"))
     first, second = (
-        Looked(str(item.id), (found.admin_key.key.api_key_id, found.admin_key.secret), *item.looked_at)
+        Looked(str(item.id), (found.admin_key.key.api_key_id, found.admin_key.secret), *item.looked_at, item.more)
         for item, found in zip((ordinary, large), looked, strict=True)
     )
     return Dataset(first, second, counts)
+
+
+NO_EXTRAS = Scale(organizations=0, large_projects=0, large_deployments=0)
 
 
 class _Organization:
     """The rows of one organization, made when they are asked for."""
 
     def __init__(
-        self, organization: UUID, environments: Sequence[int], deployments: int, deployments_of_first: int = 0
+        self,
+        organization: UUID,
+        environments: Sequence[int],
+        deployments: int,
+        deployments_of_first: int = 0,
+        extras: Scale = NO_EXTRAS,
     ) -> None:
-        self.id = organization
+        self.id, self._extras, self.audit_head = organization, extras, 0
         self._pool, self._template = new_id(), new_id()
         self._projects = [new_id() for _ in environments]
         self._environments = [
@@ -113,6 +144,12 @@ class _Organization:
         newest = self._deployments[(deployments_of_first or deployments) - 1][0]
         self.looked_at = (str(self._projects[0]), str(first[0]), str(newest))
         self._with_steps = newest
+        self._credential, self._runner, self._person = new_id(), new_id(), new_id()
+        self.more = {
+            "template_id": str(self._template),
+            "credential_id": str(self._credential),
+            **({"runner_id": str(self._runner), "person_id": str(self._person)} if extras.large_extras else {}),
+        }
 
     def pools(self) -> Iterator[Row]:
         yield {"id": self._pool, "organization_id": self.id, "name": "default"}
@@ -135,8 +172,7 @@ class _Organization:
 
     def credentials(self) -> Iterator[Row]:
         value = {"address": "https://vault.example.com", "version": "1", "roleName": "r", "jwtAuthBackendPath": "jwt"}
-        self._credential = new_id()
-        for number in range(5):
+        for number in range(5 + self._extras.large_extras):
             credential = self._credential if number == 0 else new_id()
             row = {"id": credential, "organization_id": self.id, "name": f"credential {number}"}
             yield row | {"type": "VAULT_OIDC", "value": value}
@@ -153,7 +189,7 @@ class _Organization:
     def variables(self) -> Iterator[Row]:
         places = [("GLOBAL", self.id), *(("PROJECT", project) for project in self._projects[:5])]
         for scope, place in places:
-            for number in range(10):
+            for number in range(10 + self._extras.large_extras):
                 row = {"organization_id": self.id, "scope": scope, "scope_id": place, "name": f"NAME_{number}"}
                 yield row | {"value": "text", "value_sealed": None, "is_sensitive": False}
 
@@ -164,7 +200,7 @@ class _Organization:
     def _deployment(self, deployment: UUID, environment: UUID, project: UUID) -> Row:
         row = {"id": deployment, "organization_id": self.id, "project_id": project, "environment_id": environment}
         ended = {"started_at": AT, "finished_at": AT, "status": "SUCCESS", "inputs_sealed": bytes(64)}
-        kind = {"type": "deploy", "phase": "apply", "trigger_name": "user", "started_by": "user:test"}
+        kind = {"type": "deploy", "phase": "apply", "trigger_name": "user", "started_by": "test"}
         return row | ended | kind | {"template_id": self._template, "pool_id": self._pool}
 
     def live_deployments(self) -> Iterator[Row]:
@@ -178,6 +214,27 @@ class _Organization:
             for number in range(STEPS if deployment == self._with_steps else 1):
                 row = {"organization_id": self.id, "deployment_id": deployment, "name": f"step {number}"}
                 yield row | {"order": number, "status": "SUCCESS", "started_at": AT, "completed_at": AT}
+
+    def runners(self) -> Iterator[Row]:
+        for number in range(self._extras.large_extras):
+            row = {"id": new_id() if number else self._runner, "organization_id": self.id, "pool_id": self._pool}
+            yield row | {"name": f"runner {number}", "isolation": "uid", "key_sha256": new_id().bytes * 2}
+
+    def people(self) -> Iterator[Row]:
+        for number in range(self._extras.large_extras):
+            person = new_id() if number else self._person
+            row = {"id": person, "organization_id": self.id, "organization_role": "User", "display_name": "somebody"}
+            yield row | {"sign_in_name": f"person {number}", "sign_in_key": str(person)}
+
+    def log_lines(self) -> Iterator[Row]:
+        for number in range(1, self._extras.large_log_lines + 1):
+            row = {"deployment_id": self._with_steps, "step": "step 0", "number": number, "level": "info", "at": AT}
+            yield row | {"message": f"line {number} of a log that is as long as a large plan of Terraform"}
+
+    def audit_events(self) -> Iterator[Row]:
+        for number in range(1, self._extras.large_audit_events + 1):
+            row = {"chain": self.id, "organization_id": self.id, "seq": self.audit_head + number, "hash": bytes(32)}
+            yield row | {"actor": "test", "action": "deployment.queued", "subject_kind": "deployment"}
 
     def api_keys(self) -> Iterator[Row]:
         for _ in range(3):
@@ -200,6 +257,10 @@ def _insert_all(
         ("variables", of.variables),
         ("deployments", of.deployments),
         ("deployment_steps", of.steps),
+        ("runners", of.runners),
+        ("people", of.people),
+        ("deployment_log_events", of.log_lines),
+        ("audit_events", of.audit_events),
     ]
     if with_live:
         makers.append(("deployments", of.live_deployments))

@@ -6,7 +6,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from runpass.ids import AssignmentId, CredentialId, EnvironmentId, ProjectId, RunLeaseId, TemplateId, new_id
+from runpass.ids import (
+    AssignmentId,
+    CredentialId,
+    EnvironmentId,
+    OrganizationId,
+    ProjectId,
+    RunLeaseId,
+    TemplateId,
+    new_id,
+)
 from runpass.protocol.credentials import Credential, CredentialKind, VaultOidc
 from runpass.protocol.registration import Isolation, Registration
 from runpass.protocol.run_lease import RunLease
@@ -91,6 +100,13 @@ class Tenant:
         self.id = founded.organization.id
         self.api_key, self.api_secret = founded.admin_key.key, founded.admin_key.secret
         self.admin = Actor(self.api_key.id, self.api_key.name, self.id, self.api_key.organization_role)
+
+    @classmethod
+    def of(cls, world: World, organization_id: OrganizationId, admin: Actor) -> "Tenant":
+        """An organization that is there already."""
+        found = cls.__new__(cls)
+        found.world, found.id, found.admin = world, organization_id, admin
+        return found
 
     def set_organization(self, **columns: Any) -> None:
         """Change columns of the organization as it is now."""
@@ -222,8 +238,10 @@ class Tenant:
             asked = Asked(project, credential.id, pool_id(tx, self.id, DEFAULT_POOL, now), paths)
             return queue_test(tx, asked, self.admin, self.world.clock)
 
-    def queue(self, environment: Environment, wanted: DeployRequest | None = None) -> Deployment:
-        how = Queueing(self.admin, self.world.cipher, self.world.clock, RUN_TIMEOUT_SECONDS)
+    def queue(
+        self, environment: Environment, wanted: DeployRequest | None = None, by: Actor | None = None
+    ) -> Deployment:
+        how = Queueing(by or self.admin, self.world.cipher, self.world.clock, RUN_TIMEOUT_SECONDS)
         with self.world.database.write() as tx:
             project = tenancy_store.get_project(tx, self.id, environment.project_id)
             assert project is not None

@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import jwt
 import pytest
 from sqlalchemy import select, update
 
@@ -12,10 +11,11 @@ from approvals import ASKED, approve_as, end, now
 from approvals import taken as taken_by
 from factories import MovingClock, Tenant, World, holder
 from management_api import ManagementApi
+from people_of_provider import claims, person_of_provider
 from runpass.ids import new_id
 from runpass.protocol.identity import ForCredential, ForJob
 from runpass.protocol.reports import LogEvent, LogLevel, Report
-from runpass.secret import Secret
+from runpass.server.access.actors import Actor
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.db.schema.audit import audit_events
 from runpass.server.db.schema.tenancy import organizations
@@ -58,10 +58,6 @@ def minter(world: World, ring: KeyRing) -> Minter:
 @pytest.fixture
 def passport(world: World, minter: Minter) -> Passport:
     return Passport(world.rules, minter, own=OwnAudiences(SHARED, (ISSUER,)), lifetime=timedelta(minutes=15))
-
-
-def claims(token: Secret) -> dict[str, Any]:
-    return jwt.decode(token.reveal(), options={"verify_signature": False, "verify_exp": False})
 
 
 class Run:
@@ -149,12 +145,13 @@ def test_claims_supported_is_what_all_kinds_of_tokens_have_together(
 ):
     """Every kind of run, with every policy: none has a claim that is not listed, and each that is listed is seen."""
     seen = set(claims(minter.mint_sweeper(tenant.id).token))
+    ann = person_of_provider(tenant, "ann@example.com")
     for policies in ({}, EVERYTHING):
         tenant.set_organization(policies=policies)
         project, credential, runner = tenant.project(), tenant.credential(), tenant.runner()
         tenant.assign(credential, project)
         tenant.variable(VariableScope.PROJECT, project.id, "ENV0_OIDC_TAG", "a tag")
-        for lease in _plan_and_apply(tenant, project, runner):
+        for lease in _plan_and_apply(tenant, project, runner, ann):
             for purpose in (ForJob(), ForCredential(credential_id=credential.id)):
                 found = claims(passport.issue(holder(runner, lease), purpose).token)
                 seen |= set(found)
@@ -163,12 +160,12 @@ def test_claims_supported_is_what_all_kinds_of_tokens_have_together(
     assert sorted(listed) == sorted(seen) == sorted(supported())
 
 
-def _plan_and_apply(tenant: Tenant, project: Project, runner: Runner) -> Any:
+def _plan_and_apply(tenant: Tenant, project: Project, runner: Runner, starter: Actor) -> Any:
     """Give a lease of a plan, and after its approval that of the apply; each is over when the next is asked for."""
     world = tenant.world
     source = GitSource(repository="https://git.example.com/code", revision="main")
     environment = tenant.environment(project, tenant.template(project, terraform=source))
-    queued = tenant.queue(environment, ASKED)
+    queued = tenant.queue(environment, ASKED, starter)
     plan = taken_by(world, runner)
     yield plan
     said = LogEvent(

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
 from typing import Any
+from uuid import UUID
 
 import httpx2
 import pytest
@@ -12,8 +13,15 @@ import pytest
 from axe import breaches
 from browser import real_browser, visiting
 from console import hidden_fields
+from factories import Tenant, World
 from openid_provider import CLIENT_ID, CLIENT_SECRET, RunningProvider, running_provider
+from people_of_provider import claims_of_run
 from programs import Founded, RunningServer, free_port, run_cli, running_server
+from runpass.ids import OrganizationId
+from runpass.server.access.people import person_actor
+from runpass.server.opening import open_parts
+from runpass.server.people import identity_store
+from runpass.server.settings import load_settings
 
 ORGANIZATION = "/console/organizations"
 HOME = "/console/"
@@ -48,6 +56,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
             "openid_client_secret_file": secret,
             "openid_roles_file": roles,
             "openid_name": "Acme <b>ID</b>",
+            "openid_scopes": "openid profile email",
         }
         roles.write_text(rules("00000000-0000-7000-8000-000000000000"))
         with running_server(directory, port=port, **settings) as server:
@@ -271,3 +280,23 @@ def test_the_same_address_at_another_subject_is_another_person(scene: Scene):
         client.http.close()
     joined = [event for event in scene.events if event["action"] == "person.joined"]
     assert len(joined) == before + 2
+
+
+def test_a_run_has_the_address_that_the_provider_verified_until_it_no_longer_does(scene: Scene, client: Client):
+    """From the provider's ID Token to the claim of a run's token; the run is started by the very person."""
+    parts = open_parts(load_settings(environment=scene.server.environment).settings)
+    world: Any = World(parts.database, parts.cipher, parts.clock)  # type: ignore[arg-type]
+    organization = OrganizationId(UUID(scene.admin.organization_id))
+    said = {"name": "Ida", "groups": ["bosses"], "email": "ida@example.com"}
+    seen = []
+    for verified in (True, False, "true", True):
+        scene.provider.set(people={"ida": {**said, "email_verified": verified}})
+        client.cookies = {}
+        assert is_in(client.sign_in(scene, "ida"))
+        with parts.database.read() as tx:
+            person = identity_store.find_by_identity(tx, scene.provider.issuer, "ida")
+        assert person is not None
+        ida = person_actor(person)
+        seen.append(claims_of_run(Tenant.of(world, organization, ida), ida).get("deployerEmail"))
+    parts.close()
+    assert seen == ["ida@example.com", None, None, "ida@example.com"]

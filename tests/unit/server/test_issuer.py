@@ -34,7 +34,7 @@ from runpass.server.issuer.ring import KeyRing
 
 ISSUER = "https://id.example.com/"
 AUDIENCE = "https://id.example.com"
-OPTIONAL = {"env0_tag", "repository", "revision", "commit", "credential_id"}
+OPTIONAL = {"deployer_email", "env0_tag", "repository", "revision", "commit", "credential_id"}
 FACTS = {item.name: f"the {item.name} é" for item in fields(WorkloadClaims) if item.name != "api_key_type"}
 
 
@@ -118,7 +118,7 @@ def test_every_other_claim_is_a_string(ring: KeyRing, clock: MovingClock):
 @pytest.mark.parametrize("unknown", [None, ""])
 def test_a_claim_whose_fact_is_unknown_is_left_out(ring: KeyRing, clock: MovingClock, unknown: str | None):
     _, payload = parts(mint(ring, clock, **dict.fromkeys(OPTIONAL, unknown)))
-    missing = {"env0Tag", "repository", "revision", "commit", "credentialId"}
+    missing = {"deployerEmail", "env0Tag", "repository", "revision", "commit", "credentialId"}
     assert {name for name, *_ in documented()} - set(payload) == missing
 
 

@@ -9,6 +9,8 @@ thread.
 import asyncio
 import secrets
 import unicodedata
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from argon2 import Parameters, PasswordHasher
@@ -17,11 +19,14 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from starlette.concurrency import run_in_threadpool
 
 from runpass.secret import Secret
+from runpass.server.access.waiting import WaitingRoom
 
 LEAST_LENGTH: Final = 12
 MOST_LENGTH: Final = 1_024
 AT_ONCE: Final = 2
 """Hashes that one server process works on at the same moment: 128 MiB."""
+MOST_WAITING: Final = 32
+"""Those whose password is hashed or waits for it, in one server process: the last one waits a few seconds."""
 _LEFT_WITHOUT_NAME: Final = 8
 _FEWEST_CHARACTERS: Final = 4
 _COMMON_WORDS: Final = """
@@ -62,24 +67,32 @@ class Passwords:
     def __init__(self, parameters: Parameters = RFC_9106_LOW_MEMORY) -> None:
         self._hasher = PasswordHasher.from_parameters(parameters)
         self._turn = asyncio.Semaphore(AT_ONCE)
+        self._waiting = WaitingRoom(MOST_WAITING)
         self._nobody: str | None = None
 
     async def hashed(self, password: Secret) -> str:
-        """Give what is stored of a password."""
-        async with self._turn:
+        """Give what is stored of a password. Raises `TooManyRequests` where too many wait already."""
+        async with self._place():
             return await run_in_threadpool(self._hasher.hash, _normal(password))
 
     async def matches(self, password: Secret, stored: str | None) -> bool:
         """Whether this is the password that was stored.
 
-        SECURITY: takes as long where nothing is stored, so that no answer tells which names there are.
+        SECURITY: takes as long where nothing is stored, so that no answer tells which names there are. Raises as
+        `hashed`.
         """
-        async with self._turn:
+        async with self._place():
             return await run_in_threadpool(self._matches, password, stored)
 
     def is_outdated(self, stored: str) -> bool:
         """Whether a hash was made with other parameters than are used now."""
         return self._hasher.check_needs_rehash(stored)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        with self._waiting.place():
+            async with self._turn:
+                yield
 
     def _matches(self, password: Secret, stored: str | None) -> bool:
         if len(password.reveal()) > MOST_LENGTH:

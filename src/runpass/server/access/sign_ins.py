@@ -20,12 +20,17 @@ from runpass.server.access.logins import Logins
 from runpass.server.access.passwords import Passwords
 from runpass.server.access.people import sign_in_key
 from runpass.server.access.people_store import Person
+from runpass.server.access.waiting import WaitingRoom
 from runpass.server.db.engine import Database
 from runpass.server.http.counting import WindowCounts
 
 WRONG_FOR_A_NAME: Final = 10
 """Wrong passwords for one name, from wherever, in each window of one server process."""
 WINDOW_SECONDS: Final = 60.0
+MOST_WAITING: Final = 24
+"""Sign-ins that wait for their turn in one server process. Fewer than hashes may wait: new passwords find a place."""
+MOST_OF_ONE_SOURCE: Final = 8
+"""Of these from one source, so that one alone does not fill the queue."""
 _log = structlog.get_logger(__name__)
 
 
@@ -43,11 +48,14 @@ class SignIns:
     def __init__(self, database: Database, clock: Clock, passwords: Passwords | None = None) -> None:
         self.passwords = passwords or Passwords()
         self._database = database
-        self._logins = Logins()
+        self._logins = Logins(WaitingRoom(MOST_WAITING, MOST_OF_ONE_SOURCE))
         self._wrong = WindowCounts(clock, WINDOW_SECONDS)
 
     async def prove(self, name: str, password: Secret, source: str) -> Person:
-        """Give the person of this name. Raises `WrongPassword`, or `TooManyRequests` where it was guessed at."""
+        """Give the person of this name.
+
+        Raises `WrongPassword`, or `TooManyRequests` where it was guessed at, and where too many wait already.
+        """
         key = sign_in_key(name)
         async with self._logins.turn(source, f"{key}\x00{password.reveal()}"):
             person = await run_in_threadpool(self._find, key)
@@ -76,7 +84,10 @@ class SignIns:
         before = person.password_hash
         if before is None or not self.passwords.is_outdated(before):
             return person
-        after = await self.passwords.hashed(password)
+        try:
+            after = await self.passwords.hashed(password)
+        except TooManyRequests:  # the password was right; there will be a quieter moment for this
+            return person
         is_renewed = await run_in_threadpool(self._replace, person, before, after)
         return replace(person, password_hash=after) if is_renewed else person
 

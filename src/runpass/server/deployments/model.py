@@ -51,6 +51,8 @@ class Inputs(Record):
     """What follows the plan: of an apply, a destroy or a task."""
     variables: tuple[Variable, ...] = ()
     env0_tag: str | None = None
+    deployer_email: str | None = None
+    """Of the person who started it, if a provider had verified it by then."""
     commit: str | None = None
     """The commit that was planned, once the plan is approved: the commands bring no other."""
     refusal: str | None = None

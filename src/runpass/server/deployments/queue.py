@@ -18,6 +18,7 @@ from runpass.server.deployments import log_store, store
 from runpass.server.deployments.approval import Grounds, check_starter, check_task, needs_approval
 from runpass.server.deployments.changing import note_state
 from runpass.server.deployments.code import Code, code_of
+from runpass.server.deployments.deployer import deployer_email
 from runpass.server.deployments.handing import handed
 from runpass.server.deployments.inputs import Work, frozen_inputs, inputs_of, inputs_place
 from runpass.server.deployments.model import Deployment, DeploymentStatus, DeploymentType, DeployRequest
@@ -85,7 +86,8 @@ def queue_deployment(
     facts = _facts(how.actor, organization, project, environment, deployment=deployment, code=code)
     work = Work(wanted.kind, code.template, requires_approval, wanted.task_commands, wanted.targets)
     variables, tag = _variables(tx, how, project, facts, wanted)
-    inputs = frozen_inputs(work, facts, variables, tag)
+    email = deployer_email(tx, how.actor, deployment.started_by)
+    inputs = frozen_inputs(work, facts, variables, tag).model_copy(update={"deployer_email": email})
     sealed = how.cipher.seal(encode(inputs), inputs_place(deployment.id, organization.id))
     store.insert_deployment(tx, deployment, sealed)
     note_state(tx, deployment, DeploymentStatus.QUEUED, by=deployment.started_by, now=deployment.queued_at)

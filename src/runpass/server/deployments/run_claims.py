@@ -34,6 +34,7 @@ def _claims(inputs: Inputs, phase: Phase, runner: Runner, credential_id: UUID | 
         workspace_name=run.workspace_name,
         deployment_log_id=str(run.deployment_id),
         deployment_type=run.deployment_type,
+        deployer_email=inputs.deployer_email,
         env0_tag=inputs.env0_tag,
         phase=phase.value,
         repository=run.repository,

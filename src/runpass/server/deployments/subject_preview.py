@@ -25,7 +25,7 @@ from runpass.vault.explain.admission import Admission, NotLookedAt, admission
 MOST_ROLES: Final = 20
 BY_RUN: Final = "differs from run to run"
 _RUNS: Final = (
-    *("deploymentLogId", "deploymentType", "env0Tag", "phase", "repository", "revision", "commit"),
+    *("deploymentLogId", "deploymentType", "deployerEmail", "env0Tag", "phase", "repository", "revision", "commit"),
     *("runnerId", "runnerPool", "runnerIsolation"),
 )
 """Claims that say something of one run."""
@@ -164,6 +164,7 @@ def _facts(place: Place) -> WorkloadClaims:
         workspace_name=environment.workspace_name,
         deployment_log_id=BY_RUN,
         deployment_type=BY_RUN,
+        deployer_email=BY_RUN,
         env0_tag=BY_RUN,
         phase=BY_RUN,
         repository=BY_RUN,

@@ -51,6 +51,16 @@ class WorkloadClaims:
     deployment_type: str = field(
         metadata={"claim": "deploymentType", "aws_tag": True, "meaning": "`deploy`, `destroy`, `task`, …"}
     )
+    deployer_email: str | None = field(
+        default=None,
+        metadata={
+            "claim": "deployerEmail",
+            "aws_tag": True,
+            "meaning": "The address of the person who started the deployment, if the ID Token of their last sign-in"
+            " with the OpenID Connect provider called it verified. Absent for API keys and for people with a password."
+            " Addresses change hands: bind it beside ids, never alone.",
+        },
+    )
     env0_tag: str | None = field(
         default=None,
         metadata={"claim": "env0Tag", "aws_tag": True, "meaning": "Value of the variable `ENV0_OIDC_TAG`, when set."},

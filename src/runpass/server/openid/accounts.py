@@ -41,7 +41,9 @@ def account_of(tx: Transaction, proved: Proved, granted: Granted | None, now: da
             person = None
     if granted is None:
         return None
-    return _made(tx, proved, granted, now) if person is None else _updated(tx, person, granted, now)
+    person = _made(tx, proved, granted, now) if person is None else _updated(tx, person, granted, now)
+    identity_store.set_verified_email(tx, proved.issuer, proved.subject, proved.verified_email)
+    return person
 
 
 def _possible(tx: Transaction, granted: Granted | None) -> Granted | None:

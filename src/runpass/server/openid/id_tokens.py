@@ -1,6 +1,7 @@
 """Checking an ID Token completely (OpenID Connect Core 1.0, section 3.1.3.7), and what it tells of somebody."""
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,6 +20,9 @@ LEEWAY_SECONDS: Final = 60
 MOST_GROUPS: Final = 2000
 _LONGEST: Final = 65_536
 _LONGEST_SUBJECT: Final = 255
+_LONGEST_EMAIL: Final = 254
+_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
+"""HTML's valid e-mail address (HTML, section 4.10.5.1.5), but for the lengths of labels."""
 _KEY_TYPES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 
 
@@ -34,6 +38,8 @@ class Proved:
     subject: str
     name: str
     groups: frozenset[str]
+    verified_email: str | None = None
+    """An address that the ID Token itself calls verified."""
 
 
 class IdTokens:
@@ -50,9 +56,12 @@ class IdTokens:
         subject = claims.get("sub")
         if not isinstance(subject, str) or not 0 < len(subject) <= _LONGEST_SUBJECT or not subject.isprintable():
             raise NotProved("sub is none")
+        # SECURITY: before the userinfo is put in, so that address and verdict are of one answer.
+        email = verified_email_of(claims)
         if self._groups_claim not in claims and tokens.access_token is not None:
             claims = self._with_userinfo(claims, subject, tokens.access_token)
-        return Proved(self._provider.issuer, subject, _name(claims), _groups(claims.get(self._groups_claim)))
+        groups = _groups(claims.get(self._groups_claim))
+        return Proved(self._provider.issuer, subject, _name(claims), groups, email)
 
     def _verified(self, tokens: Tokens, nonce: str) -> dict[str, Any]:
         id_token = tokens.id_token.reveal()
@@ -103,6 +112,18 @@ class IdTokens:
         if more.get("sub") != subject:  # SECURITY: Core, section 5.3.2: else it may tell of somebody else
             raise NotProved("the userinfo is somebody else's")
         return {**more, **claims}
+
+
+def verified_email_of(claims: Mapping[str, Any]) -> str | None:
+    """Give the address that these claims call verified (OpenID Connect Core 1.0, section 5.1), or nothing.
+
+    SECURITY: `email_verified` counts as the boolean alone, not as a text such as "false", which is true to a program.
+    An address that a person could take for another one (spaces, control characters, other alphabets) is none.
+    """
+    email = claims.get("email")
+    if claims.get("email_verified") is not True or not isinstance(email, str):
+        return None
+    return email if len(email) <= _LONGEST_EMAIL and _EMAIL.fullmatch(email) else None
 
 
 def _fits(key: Mapping[str, Any], algorithm: str, kid: object) -> bool:

@@ -1,6 +1,6 @@
 """Every query on who people are at a provider of OpenID Connect."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from runpass.ids import OrganizationId, PersonId
 from runpass.server.access import people_store
@@ -23,6 +23,19 @@ def has_identity(tx: Transaction, person_id: PersonId) -> bool:
     """Whether a provider vouches for this person."""
     query = select(person_identities.c.person_id).where(person_identities.c.person_id == person_id)
     return tx.execute(query).one_or_none() is not None
+
+
+def verified_email(tx: Transaction, organization_id: OrganizationId, person_id: PersonId) -> str | None:
+    """Give the address of a person of this organization that the provider called verified at the last sign-in."""
+    query = select(person_identities.c.verified_email).join(people, people.c.id == person_identities.c.person_id)
+    mine = (person_identities.c.person_id == person_id) & (people.c.organization_id == organization_id)
+    return tx.execute(query.where(mine)).scalar_one_or_none()
+
+
+def set_verified_email(tx: Transaction, issuer: str, subject: str, email: str | None) -> None:
+    """Keep what the provider said of this subject's address just now; None: that no address of it is verified."""
+    mine = (person_identities.c.issuer == issuer) & (person_identities.c.subject == subject)
+    tx.execute(update(person_identities).where(mine).values(verified_email=email))
 
 
 def insert_identity(tx: Transaction, issuer: str, subject: str, person_id: PersonId) -> None:

@@ -40,7 +40,7 @@ async def on_error(request: Request, error: Exception) -> Response:
     if status >= _INTERNAL:
         _log.error("request.failed", code=error.code, message=error.message, exc_info=error)
     message, hint = (_OURS, None) if status == _INTERNAL else (error.message, error.hint)
-    return _message(request.app.state.pages, request, status, message, hint)
+    return _asking_to_wait(_message(request.app.state.pages, request, status, message, hint), error)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
@@ -72,9 +72,7 @@ def refusing(pages: Pages) -> Answerer:
     async def answer(request: Request, error: Exception) -> Response:
         if not isinstance(error, TooManyRequests) or not is_console(request.url.path):
             return await on_runpass_error(request, error)
-        page = _message(pages, request, status_of(error), error.message, error.hint)
-        page.headers["Retry-After"] = str(max(1, error.retry_after_seconds))
-        return page
+        return _asking_to_wait(_message(pages, request, status_of(error), error.message, error.hint), error)
 
     return answer
 
@@ -98,6 +96,12 @@ def to_sign_in(request: Request) -> Response:
 def _load_again() -> Response:
     """Have an open page that asks for a part of itself loaded again: the sign-in is no part of it."""
     return Response(status_code=204, headers={**NO_STORE, "HX-Refresh": "true"})
+
+
+def _asking_to_wait(page: Response, error: RunpassError) -> Response:
+    if isinstance(error, TooManyRequests):
+        page.headers["Retry-After"] = str(max(1, error.retry_after_seconds))
+    return page
 
 
 def _message(pages: Pages, request: Request, status: int, message: str, hint: str | None) -> Response:

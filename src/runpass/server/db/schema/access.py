@@ -49,6 +49,7 @@ person_identities = Table(
     Column("issuer", String(512), primary_key=True),
     Column("subject", String(255), primary_key=True),
     Column("person_id", Uuid(), ForeignKey("people.id", ondelete="CASCADE"), nullable=False, unique=True),
+    Column("verified_email", String(254), nullable=True, comment="as the last ID Token said; for claims alone"),
 )
 """Who a provider's subject is. SECURITY: never found by an e-mail address, which somebody else may get some day."""
 

@@ -1,4 +1,4 @@
-"""Finding the refused deployments of a project without reading the others."""
+"""Finding the refused deployments of a project without reading the others; addresses that a provider has verified."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,4 +18,10 @@ def upgrade() -> None:
         ["project_id", "id"],
         sqlite_where=_REFUSED,
         postgresql_where=_REFUSED,
+    )
+    op.add_column(
+        "person_identities",
+        sa.Column(
+            "verified_email", sa.String(254), nullable=True, comment="as the last ID Token said; for claims alone"
+        ),
     )
