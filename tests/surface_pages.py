@@ -119,7 +119,24 @@ PROJECTS = (
 )
 TEMPLATES = (Page(f"GET {BELOW}/templates", ORGANIZATION),)
 
+IN_ONE = "/console/environments/{environment_id}"
+ENVIRONMENT = {"environment_id": "environment"}
+ENVIRONMENTS = (
+    Page("GET /console/projects/{project_id}/environments", PROJECT),
+    Page("GET /console/projects/{project_id}/environments/new", PROJECT),
+    Page("POST /console/projects/{project_id}/environments/new", PROJECT, {"name": "new", "blueprintId": "{template}"}),
+    Page(f"GET {IN_ONE}", ENVIRONMENT),
+    Page(f"POST {IN_ONE}", ENVIRONMENT, {"name": "renamed"}),
+    Page(f"POST {IN_ONE}/lifespan", ENVIRONMENT, {"ttlType": "HOURS", "ttlValue": "8"}),
+    Page(f"POST {IN_ONE}/archive", ENVIRONMENT, {"isArchived": "true"}),
+    Page(f"GET {IN_ONE}/deploy", ENVIRONMENT),
+    Page(f"POST {IN_ONE}/deploy", ENVIRONMENT),
+    Page(f"GET {IN_ONE}/destroy", ENVIRONMENT),
+    Page(f"POST {IN_ONE}/destroy", ENVIRONMENT),
+)
+
 PAGES = (
     *(*SHELL, *ACCESS, *PEOPLE, *API_KEYS, *DEPLOYMENTS),
     *(*PROJECTS, *TEMPLATES, *RUNNERS, *SIGNING_KEYS),
+    *ENVIRONMENTS,
 )

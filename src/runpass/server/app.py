@@ -39,8 +39,8 @@ from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.environments import actions_api as environment_actions
 from runpass.server.environments import api as environments
+from runpass.server.environments import deploying_pages, environment_pages, projects_ending
 from runpass.server.environments import project_pages as one_project_pages
-from runpass.server.environments import projects_ending
 from runpass.server.environments import scheduling_api as scheduling
 from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
 from runpass.server.environments.lifespan_ends import Lifespans
@@ -120,6 +120,7 @@ PAGES = (
     *(access_pages, openid_pages, person_pages, people_pages, api_key_pages, set_up_pages, tenancy_pages),
     *(project_pages, one_project_pages, template_pages, deployment_pages, runner_pages, runner_ending_pages),
     *(signing_key_pages, one_deployment_pages, log_pages),
+    *(environment_pages, deploying_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 
