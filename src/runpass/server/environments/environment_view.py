@@ -76,7 +76,7 @@ class EnvironmentView:
     """The class of the state's colour."""
     template: Template | None
     revision: str
-    """Of the last deployment that succeeded, or else the one that was asked for when it was made."""
+    """Of the last deployment that may have changed something, or else the one that was asked for when it was made."""
     maker: User
     rows: Sequence[DeploymentRow]
     has_more: bool
