@@ -125,6 +125,8 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_is_kept(browser: B
         (f"{one}/destroy", {"runnerPool": "typed"}, "", "field-runnerPool-error"),
         (one, {"name": ""}, "", "field-name-error"),
         (one, {"ttlType": "HOURS", "ttlValue": "typed"}, f"{one}/lifespan", "field-ttlValue-error"),
+        (one, {"ttlType": "HOURS"}, f"{one}/lifespan", "field-ttlValue-error"),
+        (one, {"ttlType": ""}, f"{one}/lifespan", "field-ttlType-error"),
     ):
         status, text = send(browser, at, fields, path)
         assert status == 422, fields

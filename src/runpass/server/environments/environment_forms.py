@@ -110,7 +110,10 @@ class SettingsForm(ApiModel):
 class LifespanForm(ApiModel):
     """When an environment ends."""
 
-    ttl_type: _TtlType = "HOURS"
+    ttl_type: Annotated[
+        Literal["HOURS", "DATE", "INFINITE"],
+        Field(title="Lives", description="From now on. When it is up, the server queues the destruction by itself."),
+    ] = "HOURS"
     ttl_value: _TtlValue = None
 
 
@@ -178,7 +181,8 @@ def _field_of(field: str, message: str) -> tuple[str, str]:
 
 def _worded(one: FormField, templates: Sequence[Template]) -> FormField:
     if one.name == "ttlType":
-        return replace(one, choices=_LIVES, is_required=True)
+        offered = {choice.value for choice in one.choices}
+        return replace(one, choices=tuple(each for each in _LIVES if each.value in offered), is_required=True)
     if one.name == "blueprintId":
         found = tuple(Choice(str(template.id), template.name) for template in templates)
         first = () if one.is_required else (Choice("", "the environment's own"),)
