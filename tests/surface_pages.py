@@ -197,6 +197,22 @@ CONNECTION_TESTS = (
     Page(f"GET {TESTS}/{{test_id}}/checks", TEST),
 )
 
+IN_ONE = "/console/environments/{environment_id}"
+ENVIRONMENT = {"environment_id": "environment"}
+ENVIRONMENTS = (
+    Page("GET /console/projects/{project_id}/environments", PROJECT),
+    Page("GET /console/projects/{project_id}/environments/new", PROJECT),
+    Page("POST /console/projects/{project_id}/environments/new", PROJECT, {"name": "new", "blueprintId": "{template}"}),
+    Page(f"GET {IN_ONE}", ENVIRONMENT),
+    Page(f"POST {IN_ONE}", ENVIRONMENT, {"name": "renamed"}),
+    Page(f"POST {IN_ONE}/lifespan", ENVIRONMENT, {"ttlType": "HOURS", "ttlValue": "8"}),
+    Page(f"POST {IN_ONE}/archive", ENVIRONMENT, {"isArchived": "true"}),
+    Page(f"GET {IN_ONE}/deploy", ENVIRONMENT),
+    Page(f"POST {IN_ONE}/deploy", ENVIRONMENT),
+    Page(f"GET {IN_ONE}/destroy", ENVIRONMENT),
+    Page(f"POST {IN_ONE}/destroy", ENVIRONMENT),
+)
+
 PAGES = (
     *SHELL,
     *ACCESS,
@@ -214,4 +230,5 @@ PAGES = (
     *CONNECTION_TESTS,
     *POLICIES,
     *AUDIT,
+    *ENVIRONMENTS,
 )

@@ -45,8 +45,8 @@ from runpass.server.deployments.runner_door import RunnerDoor
 from runpass.server.deployments.wakeups import Wakeups
 from runpass.server.environments import actions_api as environment_actions
 from runpass.server.environments import api as environments
+from runpass.server.environments import deploying_pages, environment_pages, projects_ending
 from runpass.server.environments import project_pages as one_project_pages
-from runpass.server.environments import projects_ending
 from runpass.server.environments import scheduling_api as scheduling
 from runpass.server.environments.keeper import end_lifespans, forget_idempotency_keys
 from runpass.server.environments.lifespan_ends import Lifespans
@@ -136,6 +136,7 @@ PAGES = (
     *(signing_key_pages, one_deployment_pages, log_pages, one_template_pages, credential_pages),
     *(project_credential_pages, relying_party_pages, variable_pages, one_variable_pages, connection_test_pages),
     *(credential_form_pages, credential_set_up_pages, audit_pages, organization_policy_pages, project_policy_pages),
+    *(environment_pages, deploying_pages),
 )
 SECTIONS = tuple(section for room in PAGES for section in getattr(room, "NAVIGATION", ()))
 

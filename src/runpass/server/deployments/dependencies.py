@@ -47,4 +47,19 @@ async def _desk(  # noqa: PLR0917 -- FastAPI's way to say what is needed
     )
 
 
+def desk_of(request: Request, actor: Actor) -> Desk:
+    """Give the same for a page of the console."""
+    state = request.app.state
+    settings = state.settings
+    return Desk(
+        caller=actor,
+        database=state.database,
+        clock=state.clock,
+        cipher=state.cipher,
+        wakeups=state.wakeups,
+        timeout_seconds=settings.run_timeout_seconds,
+        organization_log_bytes=settings.organization_log_bytes,
+    )
+
+
 AtDesk = Annotated[Desk, Depends(_desk)]

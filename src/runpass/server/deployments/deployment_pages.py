@@ -16,15 +16,15 @@ from runpass.protocol.reports import MAX_NUMBER
 from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
-from runpass.server.access.users import users
 from runpass.server.access.visits import visit
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments import deciding, log_store, store
 from runpass.server.deployments.changing import count_end
 from runpass.server.deployments.deciding import deployment_for
-from runpass.server.deployments.deployment_view import STATUS, TYPES, DeploymentView, path_of, tone, view_of
+from runpass.server.deployments.deployment_rows import rows_of
+from runpass.server.deployments.deployment_view import DeploymentView, path_of, view_of
 from runpass.server.deployments.log_position import position
-from runpass.server.deployments.log_view import Log, Window, found_lines, lasted, log_of, read_so_far, window_with
+from runpass.server.deployments.log_view import Log, Window, found_lines, log_of, read_so_far, window_with
 from runpass.server.deployments.model import Deployment
 from runpass.server.deployments.transitions import FINAL, Event
 from runpass.server.tenancy.lookup import environment_for
@@ -84,23 +84,12 @@ def list_page(request: Request) -> Response:
     with request.app.state.database.read() as tx:
         environment, project = environment_for(tx, actor, environment_id, Permission.VIEW_PROJECT)
         found = store.list_deployments(tx, environment.id, limit=PAGE + 1, offset=offset)
-        rows, paging = paged(request, found)
-        starters = users(tx, actor.organization_id, {item.started_by for item in rows})
+        shown, paging = paged(request, found)
+        rows = rows_of(tx, actor.organization_id, shown)
     values = {
         "environment": environment,
         "project": project,
-        "rows": [
-            {
-                "deployment": item,
-                "path": path_of(item),
-                "status": STATUS[item.status],
-                "tone": tone(item.status),
-                "kind": TYPES[item.type],
-                "starter": starters[item.started_by],
-                "lasted": lasted(item.started_at, item.finished_at),
-            }
-            for item in rows
-        ],
+        "rows": rows,
         "paging": paging,
     }
     answer: Response = request.app.state.pages.page(request, "deployments/deployments.html", values)

@@ -7,20 +7,16 @@ from fastapi import APIRouter, Query, Response
 
 from runpass.errors import RunpassError
 from runpass.server.access.permissions import Permission
-from runpass.server.db.engine import Transaction
 from runpass.server.deployments.answers import DeploymentAnswer, deployment_answer
 from runpass.server.deployments.dependencies import AtDesk, Desk
 from runpass.server.environments.answers import EnvironmentAnswer, environment_answer
-from runpass.server.environments.changes import change_ttl
+from runpass.server.environments.changes import change_lifespan
 from runpass.server.environments.changes import move as move_environment
-from runpass.server.environments.deploying import check_something_left
-from runpass.server.environments.deploying import deploy as deploy_held
-from runpass.server.environments.deploying import destroy as destroy_held
-from runpass.server.environments.holding import hold_environment
-from runpass.server.environments.idempotency import Done, Once, Remember, do_once
+from runpass.server.environments.idempotency import Done, Once, do_once
 from runpass.server.environments.lifespans import Ttl
+from runpass.server.environments.queueing import queue_deploy, queue_destroy
 from runpass.server.environments.requests import Deploy, Destroy, MoveEnvironment
-from runpass.server.http.preconditions import IfMatch, check_unchanged
+from runpass.server.http.preconditions import IfMatch
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy.lookup import environment_for
 
@@ -33,12 +29,8 @@ def deploy(environment_id: UUID, body: Deploy, desk: AtDesk, asked: Once, respon
     """Queue a deployment."""
     body.check_offered()
 
-    def work(tx: Transaction, remember: Remember) -> Done:
-        held = hold_environment(tx, desk.caller, environment_id, Permission.RUN_PLAN, to_fill=True)
-        remember(held.environment.id)
-        return Done(held.environment, deploy_held(tx, desk, held, body))
-
-    return _queued(desk, do_once(desk, asked, response, work))
+    done = do_once(desk, asked, response, lambda tx, remember: queue_deploy(tx, desk, environment_id, body, remember))
+    return _queued(desk, done)
 
 
 @router.post("/{environment_id}/destroy", status_code=201)
@@ -52,16 +44,11 @@ def destroy(  # noqa: PLR0913, PLR0917 -- one parameter for each of env0's query
     checkout_updated_code: Annotated[Ignored, Query(alias="checkoutUpdatedCode")] = None,  # noqa: ARG001 -- env0's
 ) -> DeploymentAnswer:
     """Queue the destruction of an environment, with the code of its last deploy. 400 if nothing is left of it."""
-
-    def work(tx: Transaction, remember: Remember) -> Done:
-        known, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
-        check_something_left(known)  # before its project is asked for, which may be gone
-        held = hold_environment(tx, desk.caller, environment_id, Permission.RUN_PLAN, to_fill=True)
-        remember(held.environment.id)
-        queued = destroy_held(tx, desk.queueing, held, (body or Destroy()).wanted())
-        return Done(held.environment, queued)
-
-    return _queued(desk, do_once(desk, asked, response, work))
+    wanted = body or Destroy()
+    done = do_once(
+        desk, asked, response, lambda tx, remember: queue_destroy(tx, desk, environment_id, wanted, remember)
+    )
+    return _queued(desk, done)
 
 
 @router.put("/{environment_id}/ttl")
@@ -70,9 +57,7 @@ def set_ttl(
 ) -> EnvironmentAnswer:
     """Decide when an environment is destroyed by itself."""
     with desk.database.write() as tx:
-        held = hold_environment(tx, desk.caller, environment_id, Permission.EDIT_ENVIRONMENT_SETTINGS)
-        check_unchanged(if_match, held.environment.updated_at)
-        change_ttl(tx, desk, held, body)
+        change_lifespan(tx, desk, environment_id, body, if_match=if_match)
         environment, _ = environment_for(tx, desk.caller, environment_id, Permission.VIEW_PROJECT)
         return environment_answer(tx, desk.cipher, environment, response)
 

@@ -14,15 +14,14 @@ from runpass.server.deployments.answers import DeploymentAnswer, deployment_answ
 from runpass.server.deployments.changing import count_end
 from runpass.server.deployments.dependencies import AtDesk
 from runpass.server.environments.answers import EnvironmentAnswer, environment_answer, environment_answers
-from runpass.server.environments.changes import change as change_environment
-from runpass.server.environments.changes import hold_to_change
+from runpass.server.environments.changes import change_environment
 from runpass.server.environments.creating import create as make
 from runpass.server.environments.creating import create_without_template as make_without_template
 from runpass.server.environments.idempotency import Once, do_once
 from runpass.server.environments.requests import ChangeEnvironment, CreateEnvironment
 from runpass.server.environments.without_template import CreateWithoutTemplate
 from runpass.server.http.dependencies import Offset
-from runpass.server.http.preconditions import IfMatch, check_unchanged
+from runpass.server.http.preconditions import IfMatch
 from runpass.server.http.wire import ShortText
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.environment_store import Wanted
@@ -96,9 +95,7 @@ def change(
 ) -> EnvironmentAnswer:
     """Change an environment's name and settings, or archive it, which cancels what is queued."""
     with desk.database.write() as tx:
-        held = hold_to_change(tx, desk, environment_id, body)
-        check_unchanged(if_match, held.environment.updated_at)
-        cancelled = change_environment(tx, desk, held, body)
+        cancelled = change_environment(tx, desk, environment_id, body, if_match=if_match)
         answer = _current(tx, desk, environment_id, response)
     for deployment in cancelled:
         count_end(deployment, deployment.status)

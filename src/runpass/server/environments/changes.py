@@ -14,12 +14,25 @@ from runpass.server.environments.deploying import lifespan_for, note_ttl
 from runpass.server.environments.holding import Held, cancel_all, check_idle, hold_environment, lock, note
 from runpass.server.environments.lifespans import Ttl, as_asked, longest, outlives
 from runpass.server.environments.requests import ChangeEnvironment, MoveEnvironment
+from runpass.server.http.preconditions import check_unchanged
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.lookup import environment_for, policy_at, project_for
 from runpass.server.tenancy.model import Environment, EnvironmentStatus, Project
 from runpass.server.tenancy.moving import check_policies
 from runpass.server.tenancy.store import get_organization
 from runpass.server.tenancy.tree_store import hold_open
+
+
+def change_environment(
+    tx: Transaction, desk: Desk, environment_id: UUID, body: ChangeEnvironment, *, if_match: str | None
+) -> list[Deployment]:
+    """Hold an environment and change what a request says; give the deployments that were cancelled by archiving.
+
+    Raises `PreconditionFailed` if it is not what `if_match` names.
+    """
+    held = hold_to_change(tx, desk, environment_id, body)
+    check_unchanged(if_match, held.environment.updated_at)
+    return change(tx, desk, held, body)
 
 
 def change(tx: Transaction, desk: Desk, held: Held, body: ChangeEnvironment) -> list[Deployment]:
@@ -85,6 +98,13 @@ def hold_to_change(tx: Transaction, desk: Desk, environment_id: UUID, body: Chan
 def _needed(body: ChangeEnvironment) -> Permission:
     only_archives = body.is_archived is not None and body.name is None and not body.decided()
     return Permission.ARCHIVE_ENVIRONMENT if only_archives else Permission.EDIT_ENVIRONMENT_SETTINGS
+
+
+def change_lifespan(tx: Transaction, desk: Desk, environment_id: UUID, ttl: Ttl, *, if_match: str | None) -> None:
+    """Hold an environment and decide when it ends. Raises as `change_environment`, and as `lifespan_end`."""
+    held = hold_environment(tx, desk.caller, environment_id, Permission.EDIT_ENVIRONMENT_SETTINGS)
+    check_unchanged(if_match, held.environment.updated_at)
+    change_ttl(tx, desk, held, ttl)
 
 
 def change_ttl(tx: Transaction, desk: Desk, held: Held, ttl: Ttl) -> None:

@@ -132,6 +132,7 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         "project": project,
         "seen": sent.get("seen") or entity_tag(project.updated_at),
         "may_edit": actor.may(Permission.EDIT_PROJECT_SETTINGS, project.scope),
+        "may_deploy": actor.may(Permission.RUN_APPLY, project.scope) and not project.is_archived,
         "may_create": actor.may(Permission.CREATE_PROJECT, project.scope),
         "change_fields": [one for one in fields_of(ChangeProject, changed, wrong) if one.name in _FORM],
         "move_fields": fields_of(MoveProject, _target(project, sent), wrong),

@@ -31,6 +31,9 @@ class Wanted:
     """Where no project is named: the condition on `projects` for those that may be seen; None for all of them."""
     name: str | None = None
     is_active: bool | None = None
+    holds: str = ""
+    """A part of the name, whatever its case."""
+    status: EnvironmentStatus | None = None
 
 
 def insert_environment(tx: Transaction, environment: Environment) -> None:
@@ -79,6 +82,10 @@ def list_environments(
         query = query.where(environments.c.name == wanted.name)
     if wanted.is_active is not None:
         query = query.where(environments.c.is_archived.is_(not wanted.is_active))
+    if wanted.holds:
+        query = query.where(environments.c.name.icontains(wanted.holds, autoescape=True))
+    if wanted.status is not None:
+        query = query.where(environments.c.status == wanted.status.value)
     query = query.limit(limit).offset(offset)
     return [_environment(row) for row in tx.execute(query)]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from runpass.errors import InvalidInput
 from runpass.protocol.run_lease import Variable
 from runpass.server.variables.inheritance import unfilled
-from runpass.server.variables.model import TERRAFORM_VARIABLE, ConfigurationVariable, Place
+from runpass.server.variables.model import TERRAFORM_VARIABLE, ConfigurationVariable, Place, VariableRecord
 
 TERRAFORM_PREFIX = "TF_VAR_"
 
@@ -27,7 +27,7 @@ def for_commands(resolved: Iterable[ConfigurationVariable]) -> tuple[Variable, .
     return tuple(Variable(name=handed_name(item), value=item.value, sensitive=item.is_sensitive) for item in listed)
 
 
-def handed_name(variable: ConfigurationVariable) -> str:
+def handed_name(variable: VariableRecord) -> str:
     """Give the name that the commands find a variable under."""
     return f"{TERRAFORM_PREFIX}{variable.name}" if variable.type == TERRAFORM_VARIABLE else variable.name
 
