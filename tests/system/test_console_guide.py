@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from browser import real_browser, visiting
 from programs import RUNPASS, Program, RunningServer, clean_environment, running_server, wait_until
@@ -79,10 +79,9 @@ def follow(page: Page, role: str, name: str, heading: str) -> None:
     page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
 
 
-def picture(page: Page, name: str) -> None:
+def picture(what: Page | Locator, name: str) -> None:
     if os.environ.get("WRITE_SCREENSHOT") == "1":
-        page.evaluate("scrollTo(0, 0)")
-        page.screenshot(path=IMAGES / name)
+        what.screenshot(path=IMAGES / name)
 
 
 def set_up(page: Page, guide: Guide) -> None:
@@ -141,7 +140,7 @@ def set_up_the_vault(page: Page, guide: Guide, credential: str) -> None:
     """Run the commands that the credential's page shows, and have a runner test the connection."""
     page.goto(credential)
     page.get_by_text("Command line", exact=True).click()
-    picture(page, "vault-set-up.png")
+    picture(page.locator(".set-up"), "vault-set-up.png")
     guide.bash(page.locator("#set-up-bao").inner_text())
     guide.bash(f"bao kv put -mount=secrets-for-runpass app password={SECRET}")
     page.get_by_role("link", name="Test connection").click()
@@ -183,7 +182,9 @@ def deploy(page: Page, project: str) -> None:
     card = page.locator(".pass")
     card.get_by_text("Revoked", exact=True).first.wait_for()
     assert ROLE in card.inner_text()
+    expect(page.get_by_text("Nothing was said yet.")).to_have_count(0)
     page.set_viewport_size({"width": 1280, "height": 1500})
+    page.evaluate("scrollTo(0, 0)")
     picture(page, "pass.png")
 
 

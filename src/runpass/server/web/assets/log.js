@@ -19,6 +19,7 @@ function element(name, className, text) {
 
 /** Draw a step that began after the page was drawn. */
 function newStep(state) {
+  document.getElementById("nothing-yet")?.remove();
   const step = element("details", "step");
   step.id = state.anchor;
   step.dataset.step = state.name;
