@@ -52,7 +52,7 @@ def test_a_credential_is_assigned_by_a_click_and_its_removal_names_who_loses_it(
         page.get_by_label("Credential").select_option(label=f"{guided.role} (VAULT_OIDC)")
         page.get_by_role("button", name="Assign").click()
         page.get_by_text("The credential is assigned.").wait_for()
-        page.get_by_role("link", name=f"Take {guided.role} away").click()
+        page.get_by_role("link", name=f"Take away… {guided.role}").click()
         page.get_by_role("heading", name=f"Take {guided.role} away").wait_for()
         assert "1 environment loses it" in page.inner_text("main")
         assert environment["name"] in page.get_by_role("table").inner_text()
@@ -65,7 +65,7 @@ def test_a_connection_is_tested_while_the_page_looks_on(scene: Scene, guided: Pr
     with visiting(browser, scene.stage.settings.public_url) as (page, _):
         sign_in(page, scene.api)
         page.goto(f"/console/projects/{guided.id}/credentials")
-        page.get_by_role("link", name=f"Test the connection of {guided.role}").click()
+        page.get_by_role("link", name=f"Test… the connection of {guided.role}").click()
         page.get_by_label("Secrets that runs read").fill(f"{guided.kv}/app.password")
         page.get_by_role("button", name="Test the connection").click()
         page.locator("#outcome", has_text="Works").wait_for()
