@@ -97,9 +97,16 @@ class Cgroup:
         return group
 
     def take_in(self, pid: int) -> None:
-        """Put a process, and with it all that it will start, into the group. May block for some milliseconds."""
-        with contextlib.suppress(OSError):
+        """Put a process, and with it all that it will start, into the group. May block for some milliseconds.
+
+        One that stays outside is told of: the kernel does not hold it to any limit, only the runner's own looks do.
+        """
+        try:
             (self._directory / "cgroup.procs").write_text(str(pid), encoding="ascii")
+        except ProcessLookupError:
+            return  # it has ended already
+        except OSError as error:
+            log.warning("process_outside_of_its_cgroup", cgroup=self._directory.name, error=error.strerror)
 
     def exceeded(self) -> str | None:
         """Give the sentence of the limit that the kernel held the run to, if it had to."""

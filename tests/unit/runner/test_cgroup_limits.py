@@ -6,6 +6,7 @@ import subprocess
 import threading
 
 import pytest
+import structlog
 
 from runpass.runner import cgroup, cgroup_limits
 from runpass.runner.limits import MIB, Limits
@@ -59,6 +60,15 @@ def test_what_the_kernel_had_to_do_becomes_the_sentence(tree, events, sentence):
     for name, text in events.items():
         (tree / "runpass-7-d1" / name).write_text(text)
     assert cgroup_limits.CgroupLimits(tree / "runpass-7-d1", LIMITS).exceeded() == sentence
+
+
+def test_a_process_that_does_not_get_into_its_group_is_told_of(tree):
+    group = cgroup.Cgroup.make(tree, 7, "d1", LIMITS)
+    assert group is not None
+    shutil.rmtree(tree / "runpass-7-d1")
+    with structlog.testing.capture_logs() as logs:
+        group.take_in(os.getpid())
+    assert [(entry["event"], entry["cgroup"]) for entry in logs] == [("process_outside_of_its_cgroup", "runpass-7-d1")]
 
 
 def test_only_controllers_that_are_there_are_handed_down(tree):
