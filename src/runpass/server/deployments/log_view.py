@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
@@ -95,9 +96,16 @@ def anchor_of(step: str) -> str:
 
 def line_of(path: str, event: LogEvent) -> Line:
     """Give a line of the log of the deployment at this path of the console."""
-    anchor = f"{anchor_of(event.step)}-L{event.number}"
-    href = f"{path}?{urlencode({'step': event.step, 'line': event.number})}#{anchor}"
+    step, asked = _spelt(event.step)
+    anchor = f"{step}-L{event.number}"
+    href = f"{path}?{asked}&line={event.number}#{anchor}"
     return Line(event.number, anchor, href, event.at, event.level.value, pieces_of(event.message), event.step)
+
+
+@lru_cache(maxsize=256)
+def _spelt(step: str) -> tuple[str, str]:
+    """Give a step as a part of an id and as a query: once, not for each of its lines."""
+    return anchor_of(step), urlencode({"step": step})
 
 
 def step_view(path: str, step: StoredStep, last: int = 0) -> StepView:
