@@ -144,10 +144,11 @@ class _Organization:
         newest = self._deployments[(deployments_of_first or deployments) - 1][0]
         self.looked_at = (str(self._projects[0]), str(first[0]), str(newest))
         self._with_steps = newest
-        self._credential, self._runner, self._person = new_id(), new_id(), new_id()
+        self._credentials = [new_id() for _ in range(5 + extras.large_extras)]  # as they are stored: in order
+        self._runner, self._person = new_id(), new_id()
         self.more = {
             "template_id": str(self._template),
-            "credential_id": str(self._credential),
+            "credential_id": str(self._credentials[0]),
             **({"runner_id": str(self._runner), "person_id": str(self._person)} if extras.large_extras else {}),
         }
 
@@ -172,14 +173,13 @@ class _Organization:
 
     def credentials(self) -> Iterator[Row]:
         value = {"address": "https://vault.example.com", "version": "1", "roleName": "r", "jwtAuthBackendPath": "jwt"}
-        for number in range(5 + self._extras.large_extras):
-            credential = self._credential if number == 0 else new_id()
+        for number, credential in enumerate(self._credentials):
             row = {"id": credential, "organization_id": self.id, "name": f"credential {number}"}
             yield row | {"type": "VAULT_OIDC", "value": value}
 
     def assignments(self) -> Iterator[Row]:
         for project in self._projects[:10]:
-            yield {"organization_id": self.id, "credential_id": self._credential, "project_id": project}
+            yield {"organization_id": self.id, "credential_id": self._credentials[0], "project_id": project}
 
     def environments(self) -> Iterator[Row]:
         for number, (environment, project) in enumerate(self._environments):

@@ -128,7 +128,7 @@ def test_a_wrong_key_is_told_so_and_may_try_again(console: Console):
         assert page.get_by_label("Its secret").input_value() == ""
         assert all("401" in item for item in complaints.take())
         sign_in(page, console.tenant)
-        assert page.get_by_role("heading", level=1).inner_text() == "Organizations"
+        assert page.get_by_role("heading", level=1).inner_text() == "Acme"
 
 
 def test_a_session_that_is_over_leads_back_to_the_page_that_was_wanted(console: Console):
@@ -150,7 +150,7 @@ def test_it_is_used_with_the_keyboard_alone(console: Console):
         page.keyboard.press("Tab")
         page.keyboard.type(console.tenant.api_secret.reveal())
         page.keyboard.press("Enter")
-        page.get_by_role("heading", name="Organizations").wait_for()
+        page.get_by_role("heading", name="Acme").wait_for()
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
         link = page.get_by_role("link", name="What is outstanding")

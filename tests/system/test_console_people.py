@@ -79,8 +79,8 @@ def first_run(page: Page, complaints: Complaints, fresh: Fresh) -> None:
     set_up(page, over)
     assert "wrong, was used, or is too old" in page.get_by_role("alert").inner_text()
     set_up(page, token)
-    assert page.title() == "Organizations · runpass"
-    assert page.get_by_role("heading", level=2).inner_text() == "Acme"
+    assert page.title() == "Acme · runpass"
+    assert page.get_by_role("heading", level=1).inner_text() == "Acme"
     assert not fresh.token_file.exists()
     page.goto("/console/password")
     assert breaches(page) == []
@@ -114,7 +114,7 @@ def joins(page: Page, complaints: Complaints, code: str) -> None:
     page.get_by_role("link", name="join").click()
     fill(page, {"Name": "bob", "Invitation code": code, "New password": PASSWORD})
     press(page, "Join")
-    assert page.title() == "Organizations · runpass"
+    assert page.title() == "Acme · runpass"
     assert page.get_by_role("link", name="People").count() == 0
     press(page, "Sign out")
     page.goto("/console/join")
@@ -123,7 +123,7 @@ def joins(page: Page, complaints: Complaints, code: str) -> None:
     assert "The name or the code is wrong" in page.get_by_role("alert").inner_text()
     assert "401" in complaints.take()[0]
     sign_in(page, "bob")
-    assert page.title() == "Organizations · runpass"
+    assert page.title() == "Acme · runpass"
 
 
 def test_from_the_first_run_to_somebody_who_joins(fresh: Fresh):
