@@ -71,7 +71,7 @@ def test_a_pass_shows_the_identity_as_minted_and_what_the_vault_granted(browser:
         "In use",
         "Policies default , app",
         "Lives 2 min 0 s , until ",
-        "Renewed Not yet",
+        "Renewed Never",
         f"Accessor {ACCESSOR}",
     ):
         assert said in seen, said

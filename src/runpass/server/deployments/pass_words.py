@@ -60,7 +60,7 @@ def renewals_words(renewals: int | None) -> str:
     """Say how often a token was renewed."""
     if renewals is None:
         return NOT_REPORTED
-    return {0: "Not yet", 1: "Once"}.get(renewals, f"{renewals} times")
+    return {0: "Never", 1: "Once"}.get(renewals, f"{renewals} times")
 
 
 def ttl_words(ttl: timedelta) -> str:
