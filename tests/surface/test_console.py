@@ -173,7 +173,7 @@ def test_an_admin_of_another_project_finds_nothing_of_this_one(server: Server):
 
 
 def test_no_page_says_a_word_of_what_the_request_calls_the_server(server: Server):
-    """SECURITY: addresses come from the settings. A cache, or a link that somebody is sent, cannot be made to differ."""
+    """SECURITY: addresses come from the settings, so that nobody's cache and nobody's link can be made to differ."""
     evil = "evil.example.com"
     names = {"Host": evil, "X-Forwarded-Host": evil, "X-Forwarded-Proto": "gopher", "Forwarded": f"host={evil}"}
     browser, nobody = signed_in(server), Browser(server.client)
