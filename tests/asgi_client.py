@@ -1,7 +1,7 @@
 """Requests straight to an ASGI application, without an HTTP client between: for tests that send very many."""
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes, urlencode
@@ -31,14 +31,17 @@ class AsgiClient:
         headers: Mapping[str, bytes],
         body: bytes = b"",
         query: Mapping[str, str] | None = None,
+        *,
+        heard: Callable[[bytes], None] = lambda _: None,
     ) -> Answer:
-        return self._loop.run_until_complete(self._sent(_scope(method, path, headers, query or {}), body))
+        """Send a request; `heard` is told each part of the answer before the application goes on."""
+        return self._loop.run_until_complete(self._sent(_scope(method, path, headers, query or {}), body, heard))
 
     def close(self) -> None:
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
 
-    async def _sent(self, scope: MutableMapping[str, Any], body: bytes) -> Answer:
+    async def _sent(self, scope: MutableMapping[str, Any], body: bytes, heard: Callable[[bytes], None]) -> Answer:
         status, parts = 0, []
 
         async def receive() -> MutableMapping[str, Any]:
@@ -50,6 +53,7 @@ class AsgiClient:
                 status = message["status"]
             else:
                 parts.append(message.get("body", b""))
+                heard(parts[-1])
 
         await self._app(scope, receive, send)
         return Answer(status, b"".join(parts))
@@ -60,7 +64,7 @@ def _scope(method: str, path: str, headers: Mapping[str, bytes], query: Mapping[
     sent = [(name.lower().encode(), value) for name, value in headers.items()]
     return {
         "type": "http",
-        "asgi": {"version": "3.0"},
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
         "method": method,
         "scheme": "http",

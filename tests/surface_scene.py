@@ -169,9 +169,9 @@ def furnish(world: World, name: str, canary: str) -> Things:
             register(tx, tenant.id, item, audiences, by=tenant.admin, clock=world.clock) for item in ("one", "other")
         )
     callers = {
-        "Admin": _key(tenant, OrganizationRole.ADMIN),
-        "User": _key(tenant, OrganizationRole.USER),
-        **{f"project {role.value}": _key(tenant, OrganizationRole.USER, parent.id, role) for role in ProjectRole},
+        "Admin": key_of(tenant, OrganizationRole.ADMIN),
+        "User": key_of(tenant, OrganizationRole.USER),
+        **{f"project {role.value}": key_of(tenant, OrganizationRole.USER, parent.id, role) for role in ProjectRole},
     }
     person, session_of_person = _person(world, tenant)
     ids = {
@@ -189,7 +189,7 @@ def furnish(world: World, name: str, canary: str) -> Things:
         "credential": credential.id,
         "assigned": assigned.id,
         **{f"{scope.value} variable": variable.id for scope, variable in variables.items()},
-        "key": _key(tenant, OrganizationRole.USER).key.id,
+        "key": key_of(tenant, OrganizationRole.USER).key.id,
         "session": _session(world, callers["Admin"]),
         "relying party": other_party.party.id,
         "runner": tenant.join().runner.id,
@@ -242,7 +242,7 @@ def _cancelled(tenant: Tenant, environment: Environment) -> UUID:
     return queued.id
 
 
-def _key(tenant: Tenant, role: OrganizationRole, project: Any = None, on_it: ProjectRole | None = None) -> NewApiKey:
+def key_of(tenant: Tenant, role: OrganizationRole, project: Any = None, on_it: ProjectRole | None = None) -> NewApiKey:
     roles = {project: on_it} if project and on_it else {}
     with tenant.world.database.write() as tx:
         wanted = KeyRequest(tenant.id, "key", role, roles)

@@ -147,3 +147,12 @@ def test_no_text_of_anybody_does_more_than_be_read(browser: Browser, world: Worl
         seen += text
     for name in (*kinds, "name", "value", "deployed", "filter", "who"):
         assert f"{name}&lt;script&gt;" in seen, name
+
+
+def test_lines_of_json_do_nothing_to_the_terminal_that_shows_them(browser: Browser, tenant: Tenant):
+    note(tenant, "\x9b2J\x9d0;title\x9c\u202e\u2028ü\U0001f680")
+    text = browser.get(page_of(tenant, "/events.jsonl", action="thing.noted")).text
+    assert text.isascii()
+    assert all(character.isprintable() or character == "\n" for character in text)
+    (line,) = text.splitlines()
+    assert json.loads(line)["subjectId"] == "\x9b2J\x9d0;title\x9c\u202e\u2028ü\U0001f680"

@@ -8,6 +8,7 @@ from html import unescape
 import pytest
 from sqlalchemy import update
 
+from asgi_client import AsgiClient
 from console import Browser, console, new_key
 from factories import Tenant, World, holder
 from runpass.ids import DeploymentId
@@ -202,6 +203,27 @@ def test_the_whole_log_comes_as_a_file_in_which_nothing_is_obeyed(browser: Brows
     lines = answer.content.decode().split("\n")
     assert lines[:4] == ["=== one (IN_PROGRESS) ===", "red", "\\x1b]0;title\\x07\\r\\u202e", "ä"]
     assert lines[4:] == ["=== two (IN_PROGRESS) ===", *(f"line {number}" for number in range(1, 1500)), ""]
+
+
+def test_the_file_ends_with_the_session_that_asked_for_it(browser: Browser, scene: Scene):
+    """SECURITY: whoever reads slowly has it open for as long as they like."""
+    scene.say("one", *(f"line {number}" for number in range(1, 1000)))
+    scene.say("one", *(f"line {number}" for number in range(1000, 1500)), first=1000)
+    form, read = browser.form(), b""
+
+    def signs_out(part: bytes) -> None:
+        nonlocal read
+        read += part
+        if b"line 999" in part:
+            assert browser.post("/console/sign-out", form).status_code == 303
+
+    client = AsgiClient(browser.client.app)
+    cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+    client.send("GET", f"{scene.path}/log.txt", {"Cookie": cookies.encode()}, heard=signs_out)
+    client.close()
+    assert b"line 999" in read
+    assert b"line 1499" not in read
+    assert read.endswith(b"=== the rest of the log could not be read ===\n")
 
 
 def test_a_plan_is_approved_once_by_those_who_may(browser: Browser, world: World, tenant: Tenant):

@@ -169,6 +169,7 @@ def test_what_is_wrong_stands_at_its_field_and_what_was_typed_is_kept(browser: B
         (at(project), {"name": "KEPT"}, "read-only at the scope GLOBAL"),
         (at(project), {"name": "THERE"}, "change that one"),
         (at(project), {"type": "typed"}, "field-type-error"),
+        (at(project), {"type": "9" * 5_000}, "field-type-error"),
         (at(project), {"regex": "(typed"}, "field-regex-error"),
         (at(project), {"regex": "[0-9]+"}, "field-value-error"),
         (at(project), {"enum": "small\nlarge"}, "field-value-error"),

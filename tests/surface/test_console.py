@@ -11,10 +11,11 @@ from uuid import uuid4
 from starlette.testclient import TestClient
 
 from console import HOST, OURS, Browser, hidden_fields
+from runpass.server.access.permissions import OrganizationRole, ProjectRole
 from runpass.server.app import build_app
 from runpass.server.web.cookies import SESSION
 from surface_pages import PAGES
-from surface_scene import Server, basic, routes
+from surface_scene import Server, basic, key_of, routes
 
 HERE = Path(__file__).parent
 PUBLIC = {entry["route"] for entry in tomllib.loads((HERE / "public_routes.toml").read_text())["route"]}
@@ -27,6 +28,11 @@ NONCE_IN_TEXT = re.compile(r'nonce="[^"]+"')
 ROLES_FILE = HERE / "console_roles.txt"
 SET_UP = {"GET /console/set-up", "POST /console/set-up"}
 OPENID = {"POST /console/sign-in/openid", "GET /console/sign-in/callback"}
+OF_PROJECTS = (
+    *("parent", "project", "home", "empty project", "environment", "other environment", "credential", "assigned"),
+    *("PROJECT variable", "ENVIRONMENT variable", "running", "queued", "waiting", "ended", "queued test"),
+)
+"""What somebody without a role on the scene's projects, nor on all of the organization, is told nothing of."""
 ROLES = ("Admin", "User", "project Admin", "project Deployer", "project Planner", "project Viewer")
 
 
@@ -146,6 +152,41 @@ def test_another_tenants_ids_are_as_unknown_as_ids_that_do_not_exist(server: Ser
                 assert answer.status_code == 404, (page.route, name, strange)
                 said.add(answer.text.replace(answer.headers["x-request-id"], "").replace(str(strange), ""))
             assert len({NONCE_IN_TEXT.sub("", text) for text in said}) == 1, (page.route, name)
+
+
+def test_an_admin_of_another_project_finds_nothing_of_this_one(server: Server):
+    """SECURITY: neither by an id in a path, nor in what the pages of the organization list."""
+    tenant = server.ours.tenant
+    neighbour = key_of(tenant, OrganizationRole.USER, tenant.project("next door").id, ProjectRole.ADMIN)
+    browser = Browser(server.client)
+    assert browser.sign_in(neighbour).status_code == 303
+    hidden = {name: server.ours.ids[name] for name in OF_PROJECTS}
+    for page in PAGES:
+        if page.route in PUBLIC or page.route == "POST /console/sign-out":
+            continue
+        answer = page.ask(browser, server.ours.ids)
+        guarded(answer)
+        if set(page.names.values()) & set(OF_PROJECTS):
+            assert answer.status_code == 404, page.route
+        elif page.route.startswith("GET "):
+            assert not [name for name, one in hidden.items() if str(one) in answer.text], page.route
+
+
+def test_no_page_says_a_word_of_what_the_request_calls_the_server(server: Server):
+    """SECURITY: addresses come from the settings, so that nobody's cache and nobody's link can be made to differ."""
+    evil = "evil.example.com"
+    names = {"Host": evil, "X-Forwarded-Host": evil, "X-Forwarded-Proto": "gopher", "Forwarded": f"host={evil}"}
+    browser, nobody = signed_in(server), Browser(server.client)
+    for route, path in pages(server).items():
+        if not route.startswith("GET "):
+            continue
+        for visitor in (browser, nobody):
+            answer = visitor.get(path, **names)
+            guarded(answer)
+            said = answer.text + "".join(answer.headers.values())
+            assert evil not in said, route
+            assert "gopher" not in said, route
+            assert answer.headers.get("location", "/console/").startswith("/console"), route
 
 
 def test_the_navigation_offers_what_the_visitor_may_see(server: Server):

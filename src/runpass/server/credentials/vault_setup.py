@@ -5,11 +5,11 @@ Made from the facts of the organization and what a form holds at this moment, by
 """
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
@@ -35,10 +35,22 @@ USED: Final = ("address", "roleName", "jwtAuthBackendPath", "namespace", "secret
 """The fields of the form that the set-up follows. None of them is secret."""
 _OPEN: Final = {"roleName": "<role-name>", "jwtAuthBackendPath": "<path>", "address": "https://<vault>:8200"}
 """What stands for a field that is empty or wrong."""
-_NO_CREDENTIAL: Final = UUID(int=0)
-_NO_PROJECT: Final = UUID(int=1)
-_WORDS: Final = {str(_NO_CREDENTIAL): "<credential id>", str(_NO_PROJECT): "<project id>"}
-"""What stands for ids that are not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unknown:
+    """What stands for ids that are not known yet.
+
+    SECURITY: new for each page, so that nothing that somebody typed can hold one: its words would stand there in place
+    of it, outside of the quotes that it was thought to need, and a shell takes `<credential id>` for redirections.
+    """
+
+    credential: UUID = field(default_factory=uuid4)
+    project: UUID = field(default_factory=uuid4)
+
+    def worded(self, text: str) -> str:
+        """Give a text that was made with these ids with words in their place."""
+        return text.replace(str(self.credential), "<credential id>").replace(str(self.project), "<project id>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +87,13 @@ def set_up_of(
     oidc, wrong = _as_far_as_typed(value)
     addresses = addresses_of(settings)
     projects = [] if credential is None else projects_with(tx, credential, MOST_PROJECTS + 1)
-    credential_id = _NO_CREDENTIAL if credential is None else credential.id
+    unknown = _Unknown()
+    credential_id = unknown.credential if credential is None else credential.id
     audience = oidc.audience(settings.audience, credential_id)
     facts = VaultSetup(
         issuer=addresses.issuer_url(organization.issuer),
         jwks_url=addresses.jwks_url(organization.issuer),
-        audience=_worded(audience),
+        audience=unknown.worded(audience),
         subject="" if organization.policies.get("identity_subject") else organization.oidc_sub,
         open_fields=tuple(VaultOidc.model_fields[name].title or name for name in wrong),
         is_made=credential is not None,
@@ -94,7 +107,7 @@ def set_up_of(
         organization_id=organization.id,
         credential_id=credential_id,
         # SECURITY: a role that binds no project is somebody's decision, never what is left when none is assigned yet.
-        project_ids=tuple(projects[:MOST_PROJECTS]) or (_NO_PROJECT,),
+        project_ids=tuple(projects[:MOST_PROJECTS]) or (unknown.project,),
         role_name=oidc.role_name,
         mount=oidc.jwt_auth_backend_path,
         namespace=oidc.namespace,
@@ -102,7 +115,7 @@ def set_up_of(
         token_explicit_max_ttl=timedelta(seconds=int(settings.run_timeout_seconds)),
     )
     try:
-        return _with_texts(facts, with_sweeper(guide(wanted), organization.id), oidc.address)
+        return _with_texts(facts, with_sweeper(guide(wanted), organization.id), oidc.address, unknown.worded)
     except VaultError as error:
         return replace(facts, problem=in_sentences(error))
 
@@ -119,25 +132,19 @@ def _as_far_as_typed(value: Mapping[str, Any]) -> tuple[VaultOidc, tuple[str, ..
     return VaultOidc.model_validate({"version": "", **_OPEN, **good}), names
 
 
-def _with_texts(facts: VaultSetup, state: DesiredState, address: str) -> VaultSetup:
+def _with_texts(facts: VaultSetup, state: DesiredState, address: str, worded: Callable[[str], str]) -> VaultSetup:
     steps = tuple(
-        UiStep(_worded(step.text), tuple((name, _worded(text)) for name, text in step.values))
+        UiStep(worded(step.text), tuple((name, worded(text)) for name, text in step.values))
         for step in as_ui_steps(state)
     )
     return replace(
         facts,
-        bao=_worded(f"{_environment('BAO', address)}{as_bao_commands(state, 'bao')}"),
-        vault=_worded(f"{_environment('VAULT', address)}{as_bao_commands(state, 'vault')}"),
-        terraform=_worded(as_terraform(state)),
+        bao=worded(f"{_environment('BAO', address)}{as_bao_commands(state, 'bao')}"),
+        vault=worded(f"{_environment('VAULT', address)}{as_bao_commands(state, 'vault')}"),
+        terraform=worded(as_terraform(state)),
         steps=steps,
     )
 
 
 def _environment(prefix: str, address: str) -> str:
     return f"# With your own token in {prefix}_TOKEN\nexport {prefix}_ADDR={shlex.quote(address)}\n\n"
-
-
-def _worded(text: str) -> str:
-    for unknown, word in _WORDS.items():
-        text = text.replace(unknown, word)
-    return text

@@ -12,8 +12,10 @@ from starlette.routing import Route
 from runpass.errors import InvalidInput, RunpassError
 from runpass.ids import DeploymentId
 from runpass.protocol.reports import LogEvent
+from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
+from runpass.server.access.sessions import find_session
 from runpass.server.access.visits import Visit, visit
 from runpass.server.deployments import log_store
 from runpass.server.deployments.deciding import deployment_for
@@ -63,7 +65,11 @@ def _may_see(request: Request) -> tuple[Visit, DeploymentId]:
 
 
 async def _text(request: Request, who: Visit, deployment_id: UUID) -> AsyncGenerator[str]:
-    """Give the file's text. SECURITY: whether the visitor may see the deployment is asked for each piece."""
+    """Give the file's text.
+
+    SECURITY: for each piece it is asked anew whether the session is still on, and may see the deployment now. Whoever
+    reads slowly holds it open for as long as they like.
+    """
     try:
         for step in await run_in_threadpool(_steps, request, who, deployment_id):
             yield f"=== {without_colours(step.name)} ({step.status.value}) ===\n"
@@ -76,12 +82,21 @@ async def _text(request: Request, who: Visit, deployment_id: UUID) -> AsyncGener
 
 
 def _steps(request: Request, who: Visit, deployment_id: UUID) -> list[StoredStep]:
+    actor = _actor_now(request, who)
     with request.app.state.database.read() as tx:
-        deployment = deployment_for(tx, who.actor, deployment_id, Permission.VIEW_PROJECT)
+        deployment = deployment_for(tx, actor, deployment_id, Permission.VIEW_PROJECT)
         return log_store.list_steps(tx, deployment.id)
 
 
 def _lines(request: Request, who: Visit, deployment_id: UUID, step: str, after: int) -> list[LogEvent]:
+    actor = _actor_now(request, who)
     with request.app.state.database.read() as tx:
-        deployment = deployment_for(tx, who.actor, deployment_id, Permission.VIEW_PROJECT)
+        deployment = deployment_for(tx, actor, deployment_id, Permission.VIEW_PROJECT)
         return log_store.list_events(tx, deployment.id, step, after=after, limit=_AT_ONCE)
+
+
+def _actor_now(request: Request, who: Visit) -> Actor:
+    """Give who the session is, with the roles of this moment. Raises `Unauthenticated` once it is over."""
+    state = request.app.state
+    _, actor = find_session(state.database, who.bearer, state.clock, is_use=False)
+    return actor

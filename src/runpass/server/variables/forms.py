@@ -19,7 +19,7 @@ from runpass.server.variables.model import (
 )
 from runpass.server.variables.requests import VariableFields
 from runpass.server.variables.saving import REDACTED, Wanted
-from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of, fields_of, values_of
+from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of, fields_of, number_in, values_of
 
 MOST_BYTES: Final = 1_048_576
 _ORDER: Final = (
@@ -79,8 +79,7 @@ def wanted_of(
     given = {name: item for name, item in values_of(VariableFields, posted).items() if name in _ORDER}
     given["value"] = _value(posted, stored)
     given["regex"] = posted.get("regex", "")  # a space at its end means something
-    number = posted.get("type", "")
-    given["type"] = int(number) if number.isascii() and number.isdigit() else number or None
+    given["type"] = number_in(posted["type"]) if posted.get("type") else None
     given["schema"] = _schema(posted, stored)
     if stored is not None:
         given["id"] = str(stored.id)

@@ -15,6 +15,8 @@ from runpass.terminal_text import without_colours
 
 _LONG: Final = 4_096
 """Characters beyond which a field is a text area."""
+_LONGEST_NUMBER: Final = 18
+"""Digits of a number."""
 
 
 class FieldKind(StrEnum):
@@ -88,7 +90,7 @@ def values_of(model: type[BaseModel], posted: Mapping[str, str]) -> dict[str, An
         if kind is FieldKind.SWITCH:
             found[key] = text == "true"
         elif kind is FieldKind.NUMBER and text.strip():
-            found[key] = int(text) if text.strip().isascii() and text.strip().isdigit() else text
+            found[key] = number_in(text)
         elif kind is FieldKind.CHOICE and text:
             found[key] = {str(item): item for item in _choices(info)}.get(text, text)
         elif kind is FieldKind.LIST:
@@ -97,6 +99,16 @@ def values_of(model: type[BaseModel], posted: Mapping[str, str]) -> dict[str, An
         elif text:
             found[key] = text if kind is FieldKind.TEXT or kind.is_secret else text.strip()
     return found
+
+
+def number_in(text: str) -> int | str:
+    """Give the number that a text is, or else the text, so that whoever wants a number refuses it in its own words.
+
+    SECURITY: Python refuses to read thousands of digits (`sys.set_int_max_str_digits`), with an error that is no
+    mistake of a field. No form wants a number that long.
+    """
+    digits = text.strip()
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= _LONGEST_NUMBER else text
 
 
 def as_it_was(posted: Mapping[str, str], before: Mapping[str, Any]) -> dict[str, str]:

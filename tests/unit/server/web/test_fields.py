@@ -75,6 +75,13 @@ def test_each_error_stands_at_its_field_and_what_was_typed_stays():
     assert found["timeoutSeconds"].value == "soon"
 
 
+def test_a_number_of_thousands_of_digits_is_refused_as_any_other_that_is_none():
+    sent = values_of(VaultOidc, {**GOOD, "timeoutSeconds": "9" * 5_000})
+    with pytest.raises(InvalidInput) as refused:
+        parse(CredentialKind.VAULT_OIDC, sent)
+    assert set(errors_of(refused.value, "value.")) == {"timeoutSeconds"}
+
+
 def test_a_secret_never_comes_back():
     sent = values_of(VaultOidc, {**GOOD, "clientKey": "-----BEGIN PRIVATE KEY-----\nx"})
     assert "clientKey" in sent
