@@ -29,10 +29,10 @@ from runpass.server.credentials.kind_names import kind_groups, offered
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.vault_setup import USED, VaultSetup, set_up_of
 from runpass.server.db.engine import Transaction
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import check_unchanged, entity_tag
 from runpass.server.tenancy.changing_projects import require_own
 from runpass.server.tenancy.lookup import own_organization
+from runpass.server.web.answering import answer_page
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.fields import errors_of
 from runpass.server.web.forms import posted
@@ -52,8 +52,7 @@ def new_page(request: Request) -> Response:
     if kind:
         return show_new(request, actor, kind_of(kind), {SCOPE: project})
     values = {"organization_id": actor.organization_id, "groups": kind_groups(), "project": project}
-    answer: Response = request.app.state.pages.page(request, "credentials/kinds.html", values)
-    return answer
+    return answer_page(request, "credentials/kinds.html", values)
 
 
 async def create(request: Request) -> Response:
@@ -175,9 +174,7 @@ def _form(request: Request, kind: CredentialKind, values: dict[str, Any], error:
         "kind": offered(kind),
         "problem": _problem(error, has_secrets=values["fields"].has_secrets),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "credentials/form.html", shown, status)
-    return answer
+    return answer_page(request, "credentials/form.html", shown, error)
 
 
 def _set_up(

@@ -26,17 +26,15 @@ from runpass.server.credentials.assigning import (
 )
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.what_breaks import environments_that_lose
-from runpass.server.http.errors import status_of
 from runpass.server.tenancy.lookup import project_for
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.store import projects_of_path
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, wrong_fields
+from runpass.server.web.fields import Choice, FieldKind, FormField
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-Fields = Mapping[str, str]
 _PATH: Final = "/projects/{project_id}/credentials"
 _REMOVE: Final = f"{_PATH}/{{credential_id}}/remove"
 _CHOSEN, _BY_ID = "credentialId", "otherId"
@@ -77,8 +75,7 @@ def ask_page(request: Request) -> Response:
         "loss": loss,
         "named": loss.environments[:_MOST_NAMED],
     }
-    answer: Response = request.app.state.pages.page(request, "credentials/remove.html", values)
-    return answer
+    return answer_page(request, "credentials/remove.html", values)
 
 
 async def remove(request: Request) -> Response:
@@ -138,7 +135,7 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         offered = choices(tx, actor, project, name, _MOST_CHOICES + 1) if may_manage else []
     rows, paging = paged(request, found[offset : offset + PAGE + 1], {"name": name})
     sees_all = owners(actor, project).with_organizations
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
+    wrong = wrong_fields(error)
     values = {
         "project": project,
         "above": [one for one in path[:-1] if actor.may(Permission.VIEW_PROJECT, one.scope)],
@@ -152,12 +149,10 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         "offered": len(offered),
         "most": _MOST_CHOICES,
         "name": name,
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "assigned"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "credentials/project.html", values, status)
-    return answer
+    return answer_page(request, "credentials/project.html", values, error)
 
 
 def _fields(
@@ -187,11 +182,3 @@ def _fields(
         error=wrong.get(_CHOSEN, "") if by_id else "",
     )
     return [one for one in (chosen if offered or sees_all else None, None if sees_all and not by_id else typed) if one]
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was assigned: see what is wrong below."
-    return in_sentences(error)

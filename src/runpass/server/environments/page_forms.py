@@ -17,11 +17,11 @@ from runpass.server.deployments.dependencies import Desk, desk_of
 from runpass.server.environments.idempotency import Done, Remember, do_once
 from runpass.server.environments.idempotency_store import AskedOnce
 from runpass.server.tenancy.project_pages import MOST_BYTES
+from runpass.server.web.answering import Fields
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.forms import FIELD, posted
 from runpass.server.web.pages import redirection
 
-Fields = Mapping[str, str]
 Rule = Callable[[Request, Desk, Fields], str]
 """Does what a form asks for; gives the path to go to."""
 Draw = Callable[[Request, Desk, Fields, RunpassError | None], Response]
@@ -68,7 +68,7 @@ def place_of(done: Done) -> str:
     return f"/console/environments/{done.environment.id}?done=created"
 
 
-def problem_of(error: RunpassError | None, at_fields: Mapping[str, str], drawn: set[str]) -> str:
+def problem_above(error: RunpassError | None, at_fields: Mapping[str, str], drawn: set[str]) -> str:
     """Give what is said above a form: what stands at a field of it is not said twice."""
     if error is None:
         return ""

@@ -17,6 +17,7 @@ from runpass.server.templates import managing, store
 from runpass.server.templates.forms import MOST_BYTES, body_of, form_of, kind_field
 from runpass.server.templates.model import TemplateType
 from runpass.server.templates.requests import CreateTemplate
+from runpass.server.web.answering import answer_page, done_of, problem_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
 from runpass.server.web.pages import redirection
@@ -37,10 +38,9 @@ def templates_page(request: Request) -> Response:
         "rows": rows,
         "paging": paging,
         "may_manage": actor.may_somewhere(Permission.MANAGE_TEMPLATES),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "done": done_of(request, _DONE),
     }
-    answer: Response = request.app.state.pages.page(request, "templates/templates.html", values)
-    return answer
+    return answer_page(request, "templates/templates.html", values)
 
 
 def new_page(request: Request) -> Response:
@@ -86,7 +86,6 @@ def _form(request: Request, actor: Actor, given: Mapping[str, str], error: Inval
         "kind": kind,
         "kinds": kind_field(chosen or TemplateType.OPENTOFU, error),
         "fields": form_of(kind, given, error) if kind else [],
-        "problem": "Nothing was made: see what is wrong below." if error else "",
+        "problem": problem_of(error, "made"),
     }
-    answer: Response = request.app.state.pages.page(request, "templates/new.html", values, 422 if error else 200)
-    return answer
+    return answer_page(request, "templates/new.html", values, error)

@@ -15,14 +15,13 @@ from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.tenancy import store
 from runpass.server.tenancy.changing_projects import create_project, require_own
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import CreateProject
 from runpass.server.tenancy.visibility import visible_to
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import errors_of, fields_of, values_of
+from runpass.server.web.answering import answer_page, done_of, problem_of, wrong_fields
+from runpass.server.web.fields import fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
 from runpass.server.web.pages import redirection
@@ -65,7 +64,9 @@ def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Respon
         wanted = decode(CreateProject, json.dumps({**given, "organizationId": str(organization_id)}).encode())
         with request.app.state.database.write() as tx:
             project = create_project(tx, actor, wanted, request.app.state.clock.now())
-    except (InvalidInput, Conflict, NotFound) as error:
+    except NotFound as error:  # the organization is the visitor's own, so it is the project above that is none
+        return _show(request, actor, given, InvalidInput.of("parentProjectId", error.message))
+    except (InvalidInput, Conflict) as error:
         return _show(request, actor, given, error)
     return redirection(f"/console/projects/{project.id}?done=created")
 
@@ -81,9 +82,7 @@ def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: Runpa
         )
         rows, paging = paged(request, found, {"name": name})
         places = places_of(tx, actor, rows)
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
-    if isinstance(error, NotFound):  # the organization is the visitor's own, so it is the project above that is none
-        wrong = {"parentProjectId": error.message}
+    wrong = wrong_fields(error)
     values = {
         "organization_id": actor.organization_id,
         "rows": [(project, places[project.id]) for project in rows],
@@ -91,18 +90,7 @@ def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: Runpa
         "name": name,
         "may_create": actor.may_somewhere(Permission.CREATE_PROJECT),
         "fields": [one for one in fields_of(CreateProject, given, wrong) if one.name in FORM],
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "made"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else 422 if wrong else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "tenancy/projects.html", values, status)
-    return answer
-
-
-def _problem(error: RunpassError | None) -> str:
-    """Give what is wrong with the form as a whole."""
-    if error is None:
-        return ""
-    if isinstance(error, (InvalidInput, NotFound)):
-        return "Nothing was made: see what is wrong below."
-    return in_sentences(error)
+    return answer_page(request, "tenancy/projects.html", values, error)

@@ -1,6 +1,5 @@
 """The page of a project's policy, and of what is in force there."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -13,17 +12,15 @@ from runpass.server.access.actors import Actor
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.tenancy.changing_policies import change_project_policy
 from runpass.server.tenancy.lookup import own_organization, policy_at, project_for
 from runpass.server.tenancy.policy_forms import OF_PROJECT, fields_of_project, values_of_project, wanted_of_project
 from runpass.server.tenancy.project_places import places_of
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 
-Fields = Mapping[str, str]
 _DONE: Final = {"changed": "The policy was changed."}
 
 
@@ -73,17 +70,7 @@ def _page(request: Request, actor: Actor, sent: Fields | None = None, error: Run
         "sees_organization": actor.may_somewhere(Permission.VIEW_ORGANIZATION),
         "fields": fields_of_project(given, error if isinstance(error, InvalidInput) else None),
         "seen": (sent or {}).get("seen") or entity_tag(project.updated_at),
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "tenancy/project_policies.html", values, status)
-    return answer
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was changed: see what is wrong below."
-    return in_sentences(error)
+    return answer_page(request, "tenancy/project_policies.html", values, error)

@@ -13,13 +13,12 @@ from runpass.errors import Conflict, InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.variables import managing, store
 from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, typed, wanted_of
 from runpass.server.variables.listing import Listed, listed
 from runpass.server.variables.model import VariableRecord
 from runpass.server.variables.page_places import PATHS, named, order_at, place_in, variables_path
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import answer_page, done_of, problem_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
 from runpass.server.web.pages import redirection
@@ -85,12 +84,10 @@ def _show(
         "name": name,
         "may_change": may_change,
         "fields": _fields(request, found, sent, error),
-        "problem": problem_of(error, "Nothing was made: see what is wrong below."),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "made"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "variables/variables.html", values, status)
-    return answer
+    return answer_page(request, "variables/variables.html", values, error)
 
 
 def _page(request: Request, rows: Sequence[Listed], name: str) -> Sequence[Listed]:
@@ -121,10 +118,3 @@ def _overridden(request: Request, found: Sequence[VariableRecord]) -> VariableRe
     except ValueError:
         return None
     return next((item for item in found if item.id == wanted), None)
-
-
-def problem_of(error: RunpassError | None, at_fields: str) -> str:
-    """Give what is wrong with a form as a whole."""
-    if error is None:
-        return ""
-    return at_fields if isinstance(error, InvalidInput) else in_sentences(error)
