@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.protocol.credentials import SERVED
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -55,9 +56,7 @@ def credentials_page(request: Request) -> Response:
 
 async def assign(request: Request) -> Response:
     """Let the project use a credential."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer)
-    return await run_in_threadpool(_assign, request, who.actor, fields)
+    return await answer_form(request, _assign, _show)
 
 
 def ask_page(request: Request) -> Response:
@@ -93,20 +92,17 @@ ROUTES: Final = (
 )
 
 
-def _assign(request: Request, actor: Actor, fields: Fields) -> Response:
+def _assign(request: Request, actor: Actor, fields: Fields) -> str:
     project_id, state = uuid_in(request, "project_id"), request.app.state
-    try:
-        with state.database.write() as tx:
-            # First the project of the path, so that what is not found after it is the credential, which has a field.
-            project_for(tx, actor, project_id, Permission.MANAGE_CREDENTIALS)
-            credential_id = _wanted(fields)
-            try:
-                assign_credential(tx, actor, project_id, credential_id, state.clock.now())
-            except NotFound as error:
-                raise InvalidInput.of(_CHOSEN, error.message) from None
-    except (InvalidInput, Conflict) as error:
-        return _show(request, actor, fields, error)
-    return redirection(f"/console/projects/{project_id}/credentials?done=assigned")
+    with state.database.write() as tx:
+        # First the project of the path, so that what is not found after it is the credential, which has a field.
+        project_for(tx, actor, project_id, Permission.MANAGE_CREDENTIALS)
+        credential_id = _wanted(fields)
+        try:
+            assign_credential(tx, actor, project_id, credential_id, state.clock.now())
+        except NotFound as error:
+            raise InvalidInput.of(_CHOSEN, error.message) from None
+    return f"/console/projects/{project_id}/credentials?done=assigned"
 
 
 def _wanted(fields: Fields) -> UUID:

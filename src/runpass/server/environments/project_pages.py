@@ -1,17 +1,16 @@
 """The page of one project. It lives here because it shows what was last deployed, and can end what is queued."""
 
 import json
-from collections.abc import Callable
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RunpassError
+from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
 from runpass.protocol.wire import decode
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -29,11 +28,8 @@ from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import ChangeProject, MoveProject
 from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, seen_in, wrong_fields
 from runpass.server.web.fields import fields_of, values_of
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-Rule = Callable[[Request, Actor, Fields], str]
 _FORM: Final = ("name", "description", "isArchived")
 _DONE: Final = {
     "created": "The project was made.",
@@ -49,17 +45,17 @@ def project_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a project's name and description; archive it, or take that back. Its tags stay."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def move(request: Request) -> Response:
     """Put a project somewhere else in the tree."""
-    return await _do(request, _move)
+    return await answer_form(request, _move, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a project."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -68,19 +64,6 @@ ROUTES: Final = (
     Route("/projects/{project_id}/move", move, methods=["POST"]),
     Route("/projects/{project_id}/delete", delete, methods=["POST"]),
 )
-
-
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
 
 
 def _change(request: Request, actor: Actor, fields: Fields) -> str:

@@ -1,15 +1,14 @@
 """The page of one template: what it runs and where, and the forms for those who may change it."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -24,10 +23,7 @@ from runpass.server.templates.requests import TemplateBody
 from runpass.server.tenancy.environment_store import count_of_template
 from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, seen_in
 from runpass.server.web.fields import as_it_was
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
 
-Rule = Callable[[Request, Actor, Fields], str]
 _DONE: Final = {
     "created": "The template was made. Attach it to a project, so that something can run it.",
     "changed": "The template was changed.",
@@ -43,22 +39,22 @@ def template_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change what a template is called and runs. What no form shows stays."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a template."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 async def attach(request: Request) -> Response:
     """Let a project, and all below it, run a template."""
-    return await _do(request, _attach)
+    return await answer_form(request, _attach, _show, most_bytes=MOST_BYTES)
 
 
 async def detach(request: Request) -> Response:
     """Take a template away from a project."""
-    return await _do(request, _detach)
+    return await answer_form(request, _detach, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -68,19 +64,6 @@ ROUTES: Final = (
     Route("/templates/{template_id}/projects", attach, methods=["POST"]),
     Route("/templates/{template_id}/projects/{project_id}/detach", detach, methods=["POST"]),
 )
-
-
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
 
 
 def _change(request: Request, actor: Actor, fields: Fields) -> str:

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -18,8 +18,6 @@ from runpass.server.tenancy.lookup import own_organization, policy_at, project_f
 from runpass.server.tenancy.policy_forms import OF_PROJECT, fields_of_project, values_of_project, wanted_of_project
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
 
 _DONE: Final = {"changed": "The policy was changed."}
 
@@ -31,27 +29,22 @@ def policy_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a project's own policy."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer)
-    return await run_in_threadpool(_changed, request, who.actor, fields)
+    return await answer_form(request, _changed, _page)
 
 
 _POLICIES: Final = "/projects/{project_id}/policies"
 ROUTES: Final = (Route(_POLICIES, policy_page, methods=["GET"]), Route(_POLICIES, change, methods=["POST"]))
 
 
-def _changed(request: Request, actor: Actor, fields: Fields) -> Response:
+def _changed(request: Request, actor: Actor, fields: Fields) -> str:
     state, project_id = request.app.state, uuid_in(request, "project_id")
-    try:
-        with state.database.read() as tx:
-            project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
-        # The form does not show all of the policy: what was read for it must still be there.
-        seen = fields.get("seen") or entity_tag(project.updated_at)
-        wanted = wanted_of_project(project, fields)
-        change_project_policy(state.database, actor, wanted, if_match=seen, clock=state.clock)
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _page(request, actor, fields, error)
-    return redirection(f"/console/projects/{project_id}/policies?done=changed")
+    with state.database.read() as tx:
+        project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
+    # The form does not show all of the policy: what was read for it must still be there.
+    seen = fields.get("seen") or entity_tag(project.updated_at)
+    wanted = wanted_of_project(project, fields)
+    change_project_policy(state.database, actor, wanted, if_match=seen, clock=state.clock)
+    return f"/console/projects/{project_id}/policies?done=changed"
 
 
 def _page(request: Request, actor: Actor, sent: Fields | None = None, error: RunpassError | None = None) -> Response:

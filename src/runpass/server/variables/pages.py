@@ -1,16 +1,16 @@
 """The pages of a place's variables: what counts there, and a new one. The page of one is in `variable_pages`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.variables import managing, store
@@ -18,10 +18,8 @@ from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, type
 from runpass.server.variables.listing import Listed, listed
 from runpass.server.variables.model import VariableRecord
 from runpass.server.variables.page_places import PATHS, named, order_at, place_in, variables_path
-from runpass.server.web.answering import answer_page, done_of, problem_of
-from runpass.server.web.forms import posted
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
 from runpass.server.web.navigation import Section
-from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
 _DONE: Final = {
@@ -39,9 +37,7 @@ def variables_page(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Make a variable at a place."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_create, request, who.actor, fields)
+    return await answer_form(request, _create, _show, most_bytes=MOST_BYTES)
 
 
 NAVIGATION: Final = (Section("Variables", "variables", Permission.VIEW_ORGANIZATION, 35),)
@@ -51,22 +47,17 @@ ROUTES: Final = (
 )
 
 
-def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+def _create(request: Request, actor: Actor, fields: Fields) -> str:
     place, state = place_in(request), request.app.state
     with state.database.read() as tx:
         managing.allow(tx, actor, place, change=True)
-    try:
-        wanted = wanted_of(fields, place)
-        with state.database.write() as tx:
-            managing.save_new(tx, state.cipher, actor, wanted, clock=state.clock)
-    except (InvalidInput, Conflict) as error:
-        return _show(request, actor, fields, error)
-    return redirection(f"{variables_path(place)}?done=created")
+    wanted = wanted_of(fields, place)
+    with state.database.write() as tx:
+        managing.save_new(tx, state.cipher, actor, wanted, clock=state.clock)
+    return f"{variables_path(place)}?done=created"
 
 
-def _show(
-    request: Request, actor: Actor, sent: Mapping[str, str] | None = None, error: RunpassError | None = None
-) -> Response:
+def _show(request: Request, actor: Actor, sent: Fields | None = None, error: RunpassError | None = None) -> Response:
     place, name = place_in(request), request.query_params.get("name", "").strip()[:_LONGEST_NAME]
     with request.app.state.database.read() as tx:
         managing.allow(tx, actor, place, change=False)
@@ -100,7 +91,7 @@ def _page(request: Request, rows: Sequence[Listed], name: str) -> Sequence[Liste
 def _fields(
     request: Request,
     found: Sequence[VariableRecord],
-    sent: Mapping[str, str] | None,
+    sent: Fields | None,
     error: RunpassError | None,
 ) -> Any:
     """Give the form: as it was sent, or with what an inherited variable says, or empty."""

@@ -1,15 +1,14 @@
 """The page of one variable: what it is, and the forms for those who may change it."""
 
-from collections.abc import Callable
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.visits import visit
 from runpass.server.http.preconditions import entity_tag
@@ -18,10 +17,6 @@ from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, type
 from runpass.server.variables.page_places import named, variables_path
 from runpass.server.web.answering import Fields, answer_page, problem_of, seen_in
 from runpass.server.web.fields import as_it_was
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
-
-Rule = Callable[[Request, Actor, Fields], str]
 
 
 def variable_page(request: Request) -> Response:
@@ -31,12 +26,12 @@ def variable_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a variable. A sensitive value that is left empty stays."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a variable."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -44,19 +39,6 @@ ROUTES: Final = (
     Route("/variables/{variable_id}", change, methods=["POST"]),
     Route("/variables/{variable_id}/delete", delete, methods=["POST"]),
 )
-
-
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
 
 
 def _change(request: Request, actor: Actor, fields: Fields) -> str:
