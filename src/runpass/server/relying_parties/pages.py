@@ -20,8 +20,7 @@ from runpass.server.issuer.addresses import addresses_of
 from runpass.server.relying_parties import store
 from runpass.server.relying_parties.registering import NewRelyingParty, register, remove
 from runpass.server.relying_parties.requests import CreateRelyingParty
-from runpass.server.web.answering import answer_page, done_of, wrong_fields
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import answer_page, done_of, problem_of, wrong_fields
 from runpass.server.web.fields import fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
@@ -104,7 +103,7 @@ def _page(
         "organization_id": organization,
         "rows": [(party, makers[party.created_by].name or party.created_by) for party in parties],
         "fields": [one for one in fields_of(CreateRelyingParty, given, wrong) if one.name in FORM],
-        "problem": in_sentences(error) if isinstance(error, Conflict) else "",
+        "problem": problem_of(error, "made"),
         "done": done_of(request, _DONE),
         "made": made.party if made else None,
         "made_secret": made.secret.reveal() if made else "",
