@@ -26,6 +26,7 @@ from runpass.server.access.sessions import IDLE, LIFETIME, end_session, start_se
 from runpass.server.access.sign_ins import SignIns, WrongPassword
 from runpass.server.access.visits import Visit, visit
 from runpass.server.http.limiting import source
+from runpass.server.web.answering import answer_page
 from runpass.server.web.errors import on_error, to_sign_in
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
@@ -84,8 +85,7 @@ def sessions_page(request: Request) -> Response:
         "idle_minutes": int(IDLE.total_seconds() // 60),
         "lifetime_hours": int(LIFETIME.total_seconds() // 3600),
     }
-    answer: Response = request.app.state.pages.page(request, "access/sessions.html", values)
-    return answer
+    return answer_page(request, "access/sessions.html", values)
 
 
 async def end_one_session(request: Request) -> Response:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.protocol.credentials import CredentialKind
 from runpass.server.access.actors import Actor, Denied
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -29,16 +29,13 @@ from runpass.server.credentials.kind_names import kind_groups, offered
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.vault_setup import USED, VaultSetup, set_up_of
 from runpass.server.db.engine import Transaction
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import check_unchanged, entity_tag
 from runpass.server.tenancy.changing_projects import require_own
 from runpass.server.tenancy.lookup import own_organization
+from runpass.server.web.answering import Fields, answer_page, seen_in
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.fields import errors_of
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
 
-Sent = Mapping[str, str]
 _PARAMS: Final = ",".join(("form_token", *USED))
 """SECURITY: what the form sends while it is typed; a key that is being pasted is not among it."""
 
@@ -52,15 +49,12 @@ def new_page(request: Request) -> Response:
     if kind:
         return show_new(request, actor, kind_of(kind), {SCOPE: project})
     values = {"organization_id": actor.organization_id, "groups": kind_groups(), "project": project}
-    answer: Response = request.app.state.pages.page(request, "credentials/kinds.html", values)
-    return answer
+    return answer_page(request, "credentials/kinds.html", values)
 
 
 async def create(request: Request) -> Response:
     """Make a credential, and go to its page."""
-    who = await run_in_threadpool(visit, request)
-    sent = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_create, request, who.actor, sent)
+    return await answer_form(request, _create, _new_again, most_bytes=MOST_BYTES)
 
 
 def edit_page(request: Request) -> Response:
@@ -70,9 +64,7 @@ def edit_page(request: Request) -> Response:
 
 async def edit(request: Request) -> Response:
     """Change a credential; secrets that are left empty stay."""
-    who = await run_in_threadpool(visit, request)
-    sent = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_edit, request, who.actor, sent)
+    return await answer_form(request, _edit, show_edit, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -98,7 +90,7 @@ def kind_of(text: str) -> CredentialKind:
 
 
 def show_new(
-    request: Request, actor: Actor, kind: CredentialKind, sent: Sent, error: RunpassError | None = None
+    request: Request, actor: Actor, kind: CredentialKind, sent: Fields, error: RunpassError | None = None
 ) -> Response:
     """Give the form of a new credential, as it was sent and with what is wrong with it."""
     wrong = _wrong(error)
@@ -120,7 +112,7 @@ def show_new(
     return _form(request, kind, values, error)
 
 
-def show_edit(request: Request, actor: Actor, sent: Sent, error: RunpassError | None = None) -> Response:
+def show_edit(request: Request, actor: Actor, sent: Fields, error: RunpassError | None = None) -> Response:
     """Give the form of a change, as it was sent and with what is wrong with it."""
     with request.app.state.database.read() as tx:
         credential = manageable(tx, actor, uuid_in(request, "credential_id"))
@@ -141,7 +133,7 @@ def show_edit(request: Request, actor: Actor, sent: Sent, error: RunpassError | 
     return _form(request, credential.kind, values, error)
 
 
-def _create(request: Request, actor: Actor, sent: Sent) -> Response:
+def _create(request: Request, actor: Actor, sent: Fields) -> str:
     require_own(actor, uuid_in(request, "organization_id"))
     kind, state = kind_of(sent.get("type", "")), request.app.state
     try:
@@ -149,23 +141,22 @@ def _create(request: Request, actor: Actor, sent: Sent) -> Response:
         with state.database.write() as tx:
             made = create_credential(tx, actor, wanted, cipher=state.cipher, now=state.clock.now())
     except NotFound as error:  # the organization is the visitor's own, so it is the project that is none
-        return show_new(request, actor, kind, sent, InvalidInput.of(SCOPE, error.message))
-    except (InvalidInput, Conflict) as error:
-        return show_new(request, actor, kind, sent, error)
-    return redirection(f"/console/credentials/{made.id}?done=created")
+        raise InvalidInput.of(SCOPE, error.message) from None
+    return f"/console/credentials/{made.id}?done=created"
 
 
-def _edit(request: Request, actor: Actor, sent: Sent) -> Response:
+def _new_again(request: Request, actor: Actor, sent: Fields, error: RunpassError) -> Response:
+    return show_new(request, actor, kind_of(sent.get("type", "")), sent, error)
+
+
+def _edit(request: Request, actor: Actor, sent: Fields) -> str:
     credential_id, state = uuid_in(request, "credential_id"), request.app.state
-    try:
-        with state.database.write() as tx:
-            seen = manageable(tx, actor, credential_id)
-            check_unchanged(sent.get("seen") or None, seen.updated_at)
-            wanted = change(seen.kind, with_kept_secrets(state.cipher, seen, value_from(seen.kind, sent)))
-            change_credential(tx, actor, seen, wanted, cipher=state.cipher, now=state.clock.now())
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return show_edit(request, actor, sent, error)
-    return redirection(f"/console/credentials/{credential_id}?done=changed")
+    with state.database.write() as tx:
+        seen = manageable(tx, actor, credential_id)
+        check_unchanged(seen_in(sent), seen.updated_at)
+        wanted = change(seen.kind, with_kept_secrets(state.cipher, seen, value_from(seen.kind, sent)))
+        change_credential(tx, actor, seen, wanted, cipher=state.cipher, now=state.clock.now())
+    return f"/console/credentials/{credential_id}?done=changed"
 
 
 def _form(request: Request, kind: CredentialKind, values: dict[str, Any], error: RunpassError | None) -> Response:
@@ -175,9 +166,7 @@ def _form(request: Request, kind: CredentialKind, values: dict[str, Any], error:
         "kind": offered(kind),
         "problem": _problem(error, has_secrets=values["fields"].has_secrets),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "credentials/form.html", shown, status)
-    return answer
+    return answer_page(request, "credentials/form.html", shown, error)
 
 
 def _set_up(

@@ -28,6 +28,7 @@ from runpass.server.tenancy.changing_projects import require_own
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.visibility import visible_to
+from runpass.server.web.answering import answer_page, done_of
 from runpass.server.web.fields import FormField, fields_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
@@ -63,10 +64,9 @@ def credentials_page(request: Request) -> Response:
         "paging": paging,
         "wanted": wanted,
         "may_create": actor.may_somewhere(Permission.MANAGE_CREDENTIALS),
-        "done": DONE.get(request.query_params.get("done", ""), ""),
+        "done": done_of(request, DONE),
     }
-    answer: Response = request.app.state.pages.page(request, "credentials/credentials.html", values)
-    return answer
+    return answer_page(request, "credentials/credentials.html", values)
 
 
 def credential_page(request: Request) -> Response:
@@ -85,9 +85,8 @@ def credential_page(request: Request) -> Response:
         if may_manage and credential.kind is CredentialKind.VAULT_OIDC:
             organization, settings = own_organization(tx, actor), request.app.state.settings
             values["set_up"] = set_up_of(tx, settings, organization, credential.value.clear, credential)
-    values["done"] = DONE.get(request.query_params.get("done", ""), "")
-    answer: Response = request.app.state.pages.page(request, "credentials/credential.html", values)
-    return answer
+    values["done"] = done_of(request, DONE)
+    return answer_page(request, "credentials/credential.html", values)
 
 
 def ask_page(request: Request) -> Response:
@@ -96,8 +95,7 @@ def ask_page(request: Request) -> Response:
     with request.app.state.database.read() as tx:
         credential = manageable(tx, actor, uuid_in(request, "credential_id"))
         values = {**_facts(tx, actor, credential), "uses": uses_of(tx, credential)}
-    answer: Response = request.app.state.pages.page(request, "credentials/delete.html", values)
-    return answer
+    return answer_page(request, "credentials/delete.html", values)
 
 
 async def delete(request: Request) -> Response:

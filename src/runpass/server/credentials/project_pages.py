@@ -9,9 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.protocol.credentials import SERVED
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -26,17 +27,15 @@ from runpass.server.credentials.assigning import (
 )
 from runpass.server.credentials.model import StoredCredential
 from runpass.server.credentials.what_breaks import environments_that_lose
-from runpass.server.http.errors import status_of
 from runpass.server.tenancy.lookup import project_for
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.store import projects_of_path
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, wrong_fields
+from runpass.server.web.fields import Choice, FieldKind, FormField
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-Fields = Mapping[str, str]
 _PATH: Final = "/projects/{project_id}/credentials"
 _REMOVE: Final = f"{_PATH}/{{credential_id}}/remove"
 _CHOSEN, _BY_ID = "credentialId", "otherId"
@@ -57,9 +56,7 @@ def credentials_page(request: Request) -> Response:
 
 async def assign(request: Request) -> Response:
     """Let the project use a credential."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer)
-    return await run_in_threadpool(_assign, request, who.actor, fields)
+    return await answer_form(request, _assign, _show)
 
 
 def ask_page(request: Request) -> Response:
@@ -77,8 +74,7 @@ def ask_page(request: Request) -> Response:
         "loss": loss,
         "named": loss.environments[:_MOST_NAMED],
     }
-    answer: Response = request.app.state.pages.page(request, "credentials/remove.html", values)
-    return answer
+    return answer_page(request, "credentials/remove.html", values)
 
 
 async def remove(request: Request) -> Response:
@@ -96,20 +92,17 @@ ROUTES: Final = (
 )
 
 
-def _assign(request: Request, actor: Actor, fields: Fields) -> Response:
+def _assign(request: Request, actor: Actor, fields: Fields) -> str:
     project_id, state = uuid_in(request, "project_id"), request.app.state
-    try:
-        with state.database.write() as tx:
-            # First the project of the path, so that what is not found after it is the credential, which has a field.
-            project_for(tx, actor, project_id, Permission.MANAGE_CREDENTIALS)
-            credential_id = _wanted(fields)
-            try:
-                assign_credential(tx, actor, project_id, credential_id, state.clock.now())
-            except NotFound as error:
-                raise InvalidInput.of(_CHOSEN, error.message) from None
-    except (InvalidInput, Conflict) as error:
-        return _show(request, actor, fields, error)
-    return redirection(f"/console/projects/{project_id}/credentials?done=assigned")
+    with state.database.write() as tx:
+        # First the project of the path, so that what is not found after it is the credential, which has a field.
+        project_for(tx, actor, project_id, Permission.MANAGE_CREDENTIALS)
+        credential_id = _wanted(fields)
+        try:
+            assign_credential(tx, actor, project_id, credential_id, state.clock.now())
+        except NotFound as error:
+            raise InvalidInput.of(_CHOSEN, error.message) from None
+    return f"/console/projects/{project_id}/credentials?done=assigned"
 
 
 def _wanted(fields: Fields) -> UUID:
@@ -138,7 +131,7 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         offered = choices(tx, actor, project, name, _MOST_CHOICES + 1) if may_manage else []
     rows, paging = paged(request, found[offset : offset + PAGE + 1], {"name": name})
     sees_all = owners(actor, project).with_organizations
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
+    wrong = wrong_fields(error)
     values = {
         "project": project,
         "above": [one for one in path[:-1] if actor.may(Permission.VIEW_PROJECT, one.scope)],
@@ -152,12 +145,10 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         "offered": len(offered),
         "most": _MOST_CHOICES,
         "name": name,
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "assigned"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "credentials/project.html", values, status)
-    return answer
+    return answer_page(request, "credentials/project.html", values, error)
 
 
 def _fields(
@@ -187,11 +178,3 @@ def _fields(
         error=wrong.get(_CHOSEN, "") if by_id else "",
     )
     return [one for one in (chosen if offered or sees_all else None, None if sees_all and not by_id else typed) if one]
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was assigned: see what is wrong below."
-    return in_sentences(error)

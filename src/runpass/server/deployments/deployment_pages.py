@@ -28,6 +28,7 @@ from runpass.server.deployments.log_view import Log, Window, found_lines, log_of
 from runpass.server.deployments.model import Deployment
 from runpass.server.deployments.transitions import FINAL, Event
 from runpass.server.tenancy.lookup import environment_for
+from runpass.server.web.answering import answer_page, done_of
 from runpass.server.web.errors import in_sentences
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
@@ -92,8 +93,7 @@ def list_page(request: Request) -> Response:
         "rows": rows,
         "paging": paging,
     }
-    answer: Response = request.app.state.pages.page(request, "deployments/deployments.html", values)
-    return answer
+    return answer_page(request, "deployments/deployments.html", values)
 
 
 _ONE: Final = "/deployments/{deployment_id}"
@@ -154,7 +154,7 @@ def _page(request: Request, problem: Conflict | None = None) -> Response:
         "sought": sought,
         "found": lines,
         "is_complete": is_complete,
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "done": done_of(request, _DONE),
         "problem": in_sentences(problem) if problem else "",
     }
     answer: Response = request.app.state.pages.page(

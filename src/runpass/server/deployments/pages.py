@@ -28,6 +28,7 @@ from runpass.server.tenancy import store
 from runpass.server.tenancy.lookup import own_organization, project_for
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.visibility import visible_to
+from runpass.server.web.answering import answer_page
 from runpass.server.web.navigation import Section
 
 MOST_CHOICES: Final = 200
@@ -83,8 +84,7 @@ def outstanding_page(request: Request) -> Response:
         "most": MOST,
         "now": now,
     }
-    answer: Response = request.app.state.pages.page(request, "deployments/outstanding.html", values)
-    return answer
+    return answer_page(request, "deployments/outstanding.html", values)
 
 
 NAVIGATION: Final = (Section("Outstanding", "outstanding", Permission.VIEW_CREDENTIALS, 60),)

@@ -18,7 +18,6 @@ from runpass.server.access.visits import visit
 from runpass.server.credentials.recorded_issuers import RecordedIssuer, recorded_issuers, trusting_another
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.policy_preview import Shown, environments_to_choose, shown
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.issuer.addresses import addresses_of
 from runpass.server.issuer.keys import SHARED
@@ -27,13 +26,12 @@ from runpass.server.tenancy.changing_policies import OrganizationPolicies
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.model import IdentityIssuer, Organization
 from runpass.server.tenancy.policy_requests import ChangePolicies
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, seen_in
 from runpass.server.web.fields import FormField
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
 
-Fields = Mapping[str, str]
 MOST_BYTES: Final = 131_072
 """Of a form: a hundred audiences, whose characters may be sent as three each."""
 DESPITE: Final = "despiteVaults"
@@ -89,7 +87,7 @@ def _changed(request: Request, fields: Fields) -> Response:
         if fields.get(DESPITE) != "true":
             _check_vaults(request, actor, wanted)
         rule = OrganizationPolicies(state.database, state.rings, state.settings, state.clock)
-        rule.change(actor, wanted, fields.get("seen") or None)
+        rule.change(actor, wanted, seen_in(fields))
     except (InvalidInput, Conflict, PreconditionFailed) as error:
         return _page(request, actor, Sent(fields, error))
     return redirection(f"{ORGANIZATIONS}/{actor.organization_id}/policies?done=changed")
@@ -149,12 +147,10 @@ def _page(request: Request, actor: Actor, sent: Sent | None = None) -> Response:
         "others": [fields[name] for name in policy_forms.OTHERS],
         "seen": (sent.fields.get("seen") if sent else None) or entity_tag(organization.updated_at),
         "asks_despite": bool(fields["identityIssuer"].error),
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = state.pages.page(request, "deployments/policies.html", values, status)
-    return answer
+    return answer_page(request, "deployments/policies.html", values, error)
 
 
 def _fields(
@@ -180,11 +176,3 @@ def _vaults(request: Request, organization: Organization, found: list[RecordedIs
         "recorded": found,
         "refusing": trusting_another(found, now),
     }
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was changed: see what is wrong below."
-    return in_sentences(error)

@@ -17,6 +17,7 @@ from runpass.server.deployments import lease_store
 from runpass.server.deployments.revoking_runners import revoke
 from runpass.server.deployments.run_leases import LeaseRules
 from runpass.server.runners.store import get_runner
+from runpass.server.web.answering import answer_page
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import redirection
 
@@ -35,8 +36,7 @@ def ask_page(request: Request) -> Response:
             raise NotFound("there is no such runner")
         runs = lease_store.live_leases(tx, runner_id)
     values = {"runner": runner, "organization_id": organization_id, "runs": runs}
-    answer: Response = request.app.state.pages.page(request, "runners/revoke.html", values)
-    return answer
+    return answer_page(request, "runners/revoke.html", values)
 
 
 async def revoke_one(request: Request) -> Response:

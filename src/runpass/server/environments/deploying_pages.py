@@ -28,13 +28,13 @@ from runpass.server.environments.environment_forms import (
     form_errors,
     new_request,
 )
-from runpass.server.environments.page_forms import Fields, answer_form, new_key, once, place_of, problem_of
-from runpass.server.http.errors import status_of
+from runpass.server.environments.page_forms import answer_form, new_key, once, place_of, problem_above
 from runpass.server.templates.model import Template
 from runpass.server.templates.store import list_templates
 from runpass.server.tenancy.lookup import environment_for, project_for
 from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.project_places import places_of
+from runpass.server.web.answering import Fields, answer_page
 from runpass.server.web.fields import FormField, values_of
 
 _MOST_TEMPLATES: Final = 500
@@ -159,8 +159,6 @@ class _Form:
 
     def answer(self, request: Request, template: str, values: Mapping[str, Any]) -> Response:
         """Give the page."""
-        problem = problem_of(self._error, self._wrong, {one.name for one in self.fields})
-        status = 200 if self._error is None else status_of(self._error)
+        problem = problem_above(self._error, self._wrong, {one.name for one in self.fields})
         given = {**values, "fields": self.fields, "problem": problem, "once": new_key()}
-        answer: Response = request.app.state.pages.page(request, template, given, status)
-        return answer
+        return answer_page(request, template, given, self._error)

@@ -25,15 +25,15 @@ from runpass.server.environments.environment_forms import (
     settings_request,
 )
 from runpass.server.environments.environment_view import STATES, tone, view_of
-from runpass.server.environments.page_forms import Fields, answer_form, problem_of
+from runpass.server.environments.page_forms import answer_form, problem_above
 from runpass.server.environments.requests import ChangeEnvironment
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.tenancy import environment_store
 from runpass.server.tenancy.environment_store import Wanted
 from runpass.server.tenancy.lookup import environment_for, project_for
 from runpass.server.tenancy.model import EnvironmentStatus
 from runpass.server.tenancy.project_places import places_of
+from runpass.server.web.answering import Fields, answer_page, done_of, seen_in
 from runpass.server.web.fields import values_of
 from runpass.server.web.paging import PAGE, offset_of, paged
 
@@ -71,8 +71,7 @@ def list_page(request: Request) -> Response:
         "states": [(one.value, words) for one, words in STATES.items()],
         "may_create": actor.may(Permission.RUN_APPLY, project.scope),
     }
-    answer: Response = request.app.state.pages.page(request, "environments/environments.html", values)
-    return answer
+    return answer_page(request, "environments/environments.html", values)
 
 
 def environment_page(request: Request) -> Response:
@@ -127,7 +126,7 @@ def _changed(request: Request, desk: Desk, fields: Fields, done: str) -> str:
     with desk.database.write() as tx:
         environment_for(tx, desk.caller, environment_id, needed)  # before anything is said about the form
         body = settings_request(fields) if done == "changed" else _archived(done)
-        cancelled = change_environment(tx, desk, environment_id, body, if_match=fields.get("seen") or None)
+        cancelled = change_environment(tx, desk, environment_id, body, if_match=seen_in(fields))
     for deployment in cancelled:
         count_end(deployment, deployment.status)
     return f"/console/environments/{environment_id}?done={done}"
@@ -141,7 +140,7 @@ def _lifespan(request: Request, desk: Desk, fields: Fields) -> str:
     environment_id = uuid_in(request, "environment_id")
     with desk.database.write() as tx:
         environment_for(tx, desk.caller, environment_id, Permission.EDIT_ENVIRONMENT_SETTINGS)
-        change_lifespan(tx, desk, environment_id, lifespan_request(fields), if_match=fields.get("seen") or None)
+        change_lifespan(tx, desk, environment_id, lifespan_request(fields), if_match=seen_in(fields))
     return f"/console/environments/{environment_id}?done=lifespan"
 
 
@@ -162,9 +161,7 @@ def _show(request: Request, desk: Desk, sent: Fields, error: RunpassError | None
         "seen": sent.get("seen") or entity_tag(environment.updated_at),
         "settings_fields": settings,
         "lifespan_fields": life,
-        "problem": problem_of(error, wrong, {one.name for one in (*settings, *life)}),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_above(error, wrong, {one.name for one in (*settings, *life)}),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "environments/environment.html", values, status)
-    return answer
+    return answer_page(request, "environments/environment.html", values, error)

@@ -6,22 +6,21 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
-from runpass.server.access.visits import visit
+from runpass.errors import RunpassError
+from runpass.server.access import form_posts
+from runpass.server.access.actors import Actor
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.dependencies import Desk, desk_of
 from runpass.server.environments.idempotency import Done, Remember, do_once
 from runpass.server.environments.idempotency_store import AskedOnce
 from runpass.server.tenancy.project_pages import MOST_BYTES
+from runpass.server.web.answering import Fields
 from runpass.server.web.errors import in_sentences
-from runpass.server.web.forms import FIELD, posted
-from runpass.server.web.pages import redirection
+from runpass.server.web.forms import FIELD
 
-Fields = Mapping[str, str]
 Rule = Callable[[Request, Desk, Fields], str]
 """Does what a form asks for; gives the path to go to."""
 Draw = Callable[[Request, Desk, Fields, RunpassError | None], Response]
@@ -31,18 +30,15 @@ _KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 async def answer_form(request: Request, rule: Rule, draw: Draw) -> Response:
-    """Do what a form of ours asks for, and go on to another page; or draw it again with what is wrong."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, desk_of(request, who.actor), fields, (rule, draw))
+    """Answer a form whose rule needs a desk."""
 
+    def at_desk(request: Request, actor: Actor, fields: Fields) -> str:
+        return rule(request, desk_of(request, actor), fields)
 
-def _answer(request: Request, desk: Desk, fields: Fields, how: tuple[Rule, Draw]) -> Response:
-    rule, draw = how
-    try:
-        return redirection(rule(request, desk, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return draw(request, desk, fields, error)
+    def again(request: Request, actor: Actor, fields: Fields, error: RunpassError) -> Response:
+        return draw(request, desk_of(request, actor), fields, error)
+
+    return await form_posts.answer_form(request, at_desk, again, most_bytes=MOST_BYTES)
 
 
 def new_key() -> str:
@@ -68,7 +64,7 @@ def place_of(done: Done) -> str:
     return f"/console/environments/{done.environment.id}?done=created"
 
 
-def problem_of(error: RunpassError | None, at_fields: Mapping[str, str], drawn: set[str]) -> str:
+def problem_above(error: RunpassError | None, at_fields: Mapping[str, str], drawn: set[str]) -> str:
     """Give what is said above a form: what stands at a field of it is not said twice."""
     if error is None:
         return ""

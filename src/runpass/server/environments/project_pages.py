@@ -1,24 +1,22 @@
 """The page of one project. It lives here because it shows what was last deployed, and can end what is queued."""
 
 import json
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RunpassError
+from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
 from runpass.protocol.wire import decode
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.store import latest_deployments
 from runpass.server.environments.project_end import check_deletable, end_project
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.tenancy import environment_store, store
 from runpass.server.tenancy.changing_projects import change_project, move_project
@@ -28,14 +26,10 @@ from runpass.server.tenancy.model import Project
 from runpass.server.tenancy.project_pages import MOST_BYTES
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import ChangeProject, MoveProject
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import errors_of, fields_of, values_of
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, seen_in, wrong_fields
+from runpass.server.web.fields import fields_of, values_of
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-Fields = Mapping[str, str]
-Rule = Callable[[Request, Actor, Fields], str]
 _FORM: Final = ("name", "description", "isArchived")
 _DONE: Final = {
     "created": "The project was made.",
@@ -51,17 +45,17 @@ def project_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a project's name and description; archive it, or take that back. Its tags stay."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def move(request: Request) -> Response:
     """Put a project somewhere else in the tree."""
-    return await _do(request, _move)
+    return await answer_form(request, _move, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a project."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -72,26 +66,13 @@ ROUTES: Final = (
 )
 
 
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
-
-
 def _change(request: Request, actor: Actor, fields: Fields) -> str:
     project_id, state = uuid_in(request, "project_id"), request.app.state
     with state.database.write() as tx:
         project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
         given = {**values_of(ChangeProject, fields), "tags": project.tags}
         wanted = decode(ChangeProject, json.dumps(given).encode())
-        change_project(tx, actor, project_id, wanted, if_match=_seen(fields), now=state.clock.now())
+        change_project(tx, actor, project_id, wanted, if_match=seen_in(fields), now=state.clock.now())
     return f"/console/projects/{project_id}?done=changed"
 
 
@@ -103,7 +84,9 @@ def _move(request: Request, actor: Actor, fields: Fields) -> str:
         project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
         wanted = decode(MoveProject, json.dumps(target).encode())
         try:
-            move_project(tx, actor, project_id, wanted.target_project_id, if_match=_seen(fields), now=state.clock.now())
+            move_project(
+                tx, actor, project_id, wanted.target_project_id, if_match=seen_in(fields), now=state.clock.now()
+            )
         except NotFound as error:
             raise InvalidInput.of("targetProjectId", error.message) from None
     return f"/console/projects/{project_id}?done=moved"
@@ -111,13 +94,8 @@ def _move(request: Request, actor: Actor, fields: Fields) -> str:
 
 def _delete(request: Request, actor: Actor, fields: Fields) -> str:
     project_id, state = uuid_in(request, "project_id"), request.app.state
-    end_project(state.database, actor, project_id, if_match=_seen(fields), now=state.clock.now())
+    end_project(state.database, actor, project_id, if_match=seen_in(fields), now=state.clock.now())
     return f"/console/organizations/{actor.organization_id}/projects?done=deleted"
-
-
-def _seen(fields: Fields) -> str | None:
-    """Give the entity tag of the project that the form was drawn for: nobody overwrites what they have not seen."""
-    return fields.get("seen") or None
 
 
 def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | None = None) -> Response:
@@ -125,7 +103,7 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         project = project_for(tx, actor, uuid_in(request, "project_id"), Permission.VIEW_PROJECT)
         values = {**_inside(request, tx, project), "above": places_of(tx, actor, [project])[project.id]}
         values["stops"] = _what_stops(tx, project)
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
+    wrong = wrong_fields(error)
     now = {"name": project.name, "description": project.description, "isArchived": project.is_archived}
     changed = now | values_of(ChangeProject, sent) if "name" in sent else now
     values |= {
@@ -136,12 +114,10 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         "may_create": actor.may(Permission.CREATE_PROJECT, project.scope),
         "change_fields": [one for one in fields_of(ChangeProject, changed, wrong) if one.name in _FORM],
         "move_fields": fields_of(MoveProject, _target(project, sent), wrong),
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "environments/project.html", values, status)
-    return answer
+    return answer_page(request, "environments/project.html", values, error)
 
 
 def _target(project: Project, sent: Fields) -> dict[str, str]:
@@ -173,11 +149,3 @@ def _what_stops(tx: Transaction, project: Project) -> str:
     except Conflict as error:
         return f"{error.message}: {error.hint}"
     return ""
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was changed: see what is wrong below."
-    return in_sentences(error)

@@ -26,6 +26,7 @@ from runpass.server.runners.model import IN_TOUCH
 from runpass.server.tenancy.lookup import own_organization
 from runpass.server.tenancy.setting_up import needs_set_up
 from runpass.server.tenancy.visibility import visible_to
+from runpass.server.web.answering import answer_page
 from runpass.server.web.pages import redirection
 from runpass.server.web.places import SET_UP
 
@@ -68,8 +69,7 @@ def first_page(request: Request) -> Response:
             "of_late_days": OF_LATE.days,
             **_runs(tx, actor, now),
         }
-    answer: Response = request.app.state.pages.page(request, "first_page/first_page.html", values)
-    return answer
+    return answer_page(request, "first_page/first_page.html", values)
 
 
 ROUTES: Final = (Route("/", first_page, methods=["GET"]),)

@@ -1,7 +1,6 @@
 """The page of an organization's API keys: making one, whose secret is shown once, and deleting one."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput
+from runpass.errors import Conflict, InvalidInput, RunpassError
 from runpass.ids import ApiKeyId, OrganizationId
 from runpass.server.access import store
 from runpass.server.access.api_keys import KeyRequest, NewApiKey, create_api_key, end_api_key
@@ -21,7 +20,7 @@ from runpass.server.access.visits import Visit, visit
 from runpass.server.db.engine import Transaction
 from runpass.server.people.person_forms import parsed
 from runpass.server.people.role_forms import AT_FIRST, NewKey, fields_with_projects, roles_after
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import answer_page, problem_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
@@ -79,10 +78,8 @@ def _made(request: Request, who: Visit, fields: Any) -> Response:
         wanted = KeyRequest(organization, form.name, form.organization_role, roles_after(form, {}))
         with request.app.state.database.write() as tx:
             made = create_api_key(tx, wanted, by=who.actor.audit_name, clock=clock)
-    except InvalidInput as error:
-        return _page(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except Conflict as error:
-        return _page(request, who, given=fields, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
+    except (InvalidInput, Conflict) as error:
+        return _page(request, who, given=fields, error=error)
     return _page(request, who, made=made)
 
 
@@ -91,34 +88,32 @@ def _deleted(request: Request, who: Visit, key_id: ApiKeyId) -> Response:
         with request.app.state.database.write() as tx:
             end_api_key(tx, who.actor, key_id, request.app.state.clock.now())
     except Conflict as error:
-        return _page(request, who, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
+        return _page(request, who, error=error)
     return redirection(f"{ORGANIZATIONS}/{who.actor.organization_id}/api-keys")
 
 
-def _page(  # noqa: PLR0913 -- what is shown beside the list
+def _page(
     request: Request,
     who: Visit,
     *,
     given: Any = None,
-    error: InvalidInput | None = None,
-    problem: str = "",
+    error: RunpassError | None = None,
     made: NewApiKey | None = None,
-    status: int = HTTPStatus.OK,
 ) -> Response:
     organization = who.actor.organization_id
+    wrong = error if isinstance(error, InvalidInput) else None
     with request.app.state.database.read() as tx:
         projects = store.project_names(tx, organization)
         rows = _rows(tx, organization, projects)
     values = {
         "organization_id": organization,
         "rows": rows,
-        "fields": fields_with_projects(NewKey, projects, given or AT_FIRST, error),
-        "problem": problem,
+        "fields": fields_with_projects(NewKey, projects, given or AT_FIRST, wrong),
+        "problem": problem_of(error, "made"),
         "made_id": made.key.api_key_id if made else "",
         "made_secret": made.secret.reveal() if made else "",
     }
-    answer: Response = request.app.state.pages.page(request, "people/api_keys.html", values, status)
-    return answer
+    return answer_page(request, "people/api_keys.html", values, error)
 
 
 def _rows(tx: Transaction, organization: OrganizationId, projects: Any) -> list[KeyRow]:

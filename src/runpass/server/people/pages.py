@@ -1,7 +1,6 @@
 """The pages of an organization's people: inviting, other roles, a new invitation, ending sessions, removal."""
 
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput
+from runpass.errors import Conflict, InvalidInput, RunpassError
 from runpass.ids import OrganizationId, PersonId, SessionId
 from runpass.server.access import people_store, session_store, store
 from runpass.server.access.actors import ActorKind
@@ -24,7 +23,8 @@ from runpass.server.people import identity_store
 from runpass.server.people.changing import change_roles, invite_again, remove_person
 from runpass.server.people.person_forms import parsed
 from runpass.server.people.role_forms import AT_FIRST, NewPerson, Roles, fields_with_projects, roles_after
-from runpass.server.web.errors import in_sentences, to_sign_in
+from runpass.server.web.answering import answer_page, problem_of
+from runpass.server.web.errors import to_sign_in
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
@@ -112,10 +112,8 @@ def _invited(request: Request, who: Visit, fields: Mapping[str, str]) -> Respons
         )
         with request.app.state.database.write() as tx:
             invited = invite_person(tx, wanted, by=who.actor.audit_name, clock=request.app.state.clock)
-    except InvalidInput as error:
-        return _list(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except Conflict as error:
-        return _list(request, who, given=fields, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
+    except (InvalidInput, Conflict) as error:
+        return _list(request, who, given=fields, error=error)
     return _list(request, who, invited=invited)
 
 
@@ -126,9 +124,9 @@ def _changed(request: Request, who: Visit, fields: Mapping[str, str], change: Ch
             person = found_person(tx, who.actor.organization_id, person_id)
             invited = change(tx, request, who, person, fields)
     except InvalidInput as error:
-        return _one(request, who, given=fields, error=error, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return _one(request, who, given=fields, error=error)
     except Conflict as error:
-        return _one(request, who, problem=in_sentences(error), status=HTTPStatus.CONFLICT)
+        return _one(request, who, error=error)
     if not _is_still_in(request, who):
         return to_sign_in(request)
     if invited is not None:
@@ -145,17 +143,16 @@ def _is_still_in(request: Request, who: Visit) -> bool:
     return any(session.id == who.session.id for session in left)
 
 
-def _list(  # noqa: PLR0913 -- what is shown beside the list
+def _list(
     request: Request,
     who: Visit,
     *,
     given: Any = None,
-    error: InvalidInput | None = None,
-    problem: str = "",
+    error: RunpassError | None = None,
     invited: Invited | None = None,
-    status: int = HTTPStatus.OK,
 ) -> Response:
     organization = who.actor.organization_id
+    wrong = error if isinstance(error, InvalidInput) else None
     with request.app.state.database.read() as tx:
         projects = store.project_names(tx, organization)
         people = people_store.list_people(tx, organization)
@@ -163,15 +160,14 @@ def _list(  # noqa: PLR0913 -- what is shown beside the list
         "organization_id": organization,
         "people": people,
         "now": request.app.state.clock.now(),
-        "fields": fields_with_projects(NewPerson, projects, given or AT_FIRST, error),
-        "problem": problem,
+        "fields": fields_with_projects(NewPerson, projects, given or AT_FIRST, wrong),
+        "problem": problem_of(error, "made"),
         "invited": invited.person if invited else None,
         "code": invited.code.reveal() if invited else "",
         "hours": int(INVITATION.total_seconds() // 3600),
         "join_at": f"{request.app.state.settings.public_url}/console/join",
     }
-    answer: Response = request.app.state.pages.page(request, "people/people.html", values, status)
-    return answer
+    return answer_page(request, "people/people.html", values, error)
 
 
 def _one(
@@ -179,11 +175,10 @@ def _one(
     who: Visit,
     *,
     given: Any = None,
-    error: InvalidInput | None = None,
-    problem: str = "",
-    status: int = HTTPStatus.OK,
+    error: RunpassError | None = None,
 ) -> Response:
     organization = who.actor.organization_id
+    wrong = error if isinstance(error, InvalidInput) else None
     with request.app.state.database.read() as tx:
         person = found_person(tx, organization, PersonId(uuid_in(request, "person_id")))
         projects = store.project_names(tx, organization)
@@ -196,8 +191,7 @@ def _one(
         "has_provider": has_provider,
         "roles": [f"{role.value} of {projects.get(item, item)}" for item, role in person.project_roles.items()],
         "sessions": sessions,
-        "fields": fields_with_projects(Roles, projects, given or now, error),
-        "problem": problem,
+        "fields": fields_with_projects(Roles, projects, given or now, wrong),
+        "problem": problem_of(error),
     }
-    answer: Response = request.app.state.pages.page(request, "people/person.html", values, status)
-    return answer
+    return answer_page(request, "people/person.html", values, error)

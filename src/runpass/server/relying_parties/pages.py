@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -17,13 +16,12 @@ from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.users import users
 from runpass.server.access.visits import Visit, visit
-from runpass.server.http.errors import status_of
 from runpass.server.issuer.addresses import addresses_of
 from runpass.server.relying_parties import store
 from runpass.server.relying_parties.registering import NewRelyingParty, register, remove
 from runpass.server.relying_parties.requests import CreateRelyingParty
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import errors_of, fields_of, values_of
+from runpass.server.web.answering import answer_page, done_of, problem_of, wrong_fields
+from runpass.server.web.fields import fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import ORGANIZATIONS, Section
 from runpass.server.web.pages import redirection
@@ -100,17 +98,15 @@ def _page(
     with request.app.state.database.read() as tx:
         parties = store.list_all(tx, organization)
         makers = users(tx, organization, {party.created_by for party in parties})
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
+    wrong = wrong_fields(error)
     values = {
         "organization_id": organization,
         "rows": [(party, makers[party.created_by].name or party.created_by) for party in parties],
         "fields": [one for one in fields_of(CreateRelyingParty, given, wrong) if one.name in FORM],
-        "problem": in_sentences(error) if isinstance(error, Conflict) else "",
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "made"),
+        "done": done_of(request, _DONE),
         "made": made.party if made else None,
         "made_secret": made.secret.reveal() if made else "",
         "introspection_url": addresses_of(request.app.state.settings).introspection_url,
     }
-    status = HTTPStatus.OK if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "relying_parties/relying_parties.html", values, status)
-    return answer
+    return answer_page(request, "relying_parties/relying_parties.html", values, error)

@@ -19,6 +19,7 @@ from runpass.server.access.visits import visit
 from runpass.server.runners import store
 from runpass.server.runners.making_tokens import JoinTokenFields, make_join_token
 from runpass.server.runners.model import IN_TOUCH
+from runpass.server.web.answering import done_of
 from runpass.server.web.fields import errors_of, fields_of, values_of
 from runpass.server.web.forms import posted
 from runpass.server.web.navigation import Section
@@ -85,7 +86,7 @@ def _list(
         "in_touch_since": now - IN_TOUCH,
         "fields": fields_of(JoinTokenFields, given, wrong),
         "problem": "The join token was not made: see the fields below." if wrong else "",
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "done": done_of(request, _DONE),
     }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if wrong else HTTPStatus.OK
     answer: Response = request.app.state.pages.page(request, "runners/runners.html", values, status)

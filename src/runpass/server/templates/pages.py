@@ -1,15 +1,14 @@
 """The pages of an organization's templates: the list, and a new one. The page of one is in `template_pages`."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import InvalidInput
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
@@ -17,9 +16,8 @@ from runpass.server.templates import managing, store
 from runpass.server.templates.forms import MOST_BYTES, body_of, form_of, kind_field
 from runpass.server.templates.model import TemplateType
 from runpass.server.templates.requests import CreateTemplate
-from runpass.server.web.forms import posted
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
 from runpass.server.web.navigation import Section
-from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
 _DONE: Final = {"deleted": "The template was deleted. Environments that were made from it stay."}
@@ -37,10 +35,9 @@ def templates_page(request: Request) -> Response:
         "rows": rows,
         "paging": paging,
         "may_manage": actor.may_somewhere(Permission.MANAGE_TEMPLATES),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "done": done_of(request, _DONE),
     }
-    answer: Response = request.app.state.pages.page(request, "templates/templates.html", values)
-    return answer
+    return answer_page(request, "templates/templates.html", values)
 
 
 def new_page(request: Request) -> Response:
@@ -52,9 +49,7 @@ def new_page(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Make a template, and go to its page."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_create, request, who.actor, fields)
+    return await answer_form(request, _create, _form, most_bytes=MOST_BYTES)
 
 
 NAVIGATION: Final = (Section("Templates", "templates", Permission.VIEW_TEMPLATES, 30),)
@@ -65,28 +60,25 @@ ROUTES: Final = (
 )
 
 
-def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+def _create(request: Request, actor: Actor, fields: Fields) -> str:
     organization_id = uuid_in(request, "organization_id")
     managing.require_templates(actor, organization_id, Permission.MANAGE_TEMPLATES)
     state = request.app.state
-    try:
-        wanted = body_of(CreateTemplate, fields, {"organizationId": str(organization_id)})
-        with state.database.write() as tx:
-            template = managing.create(tx, actor, wanted, state.clock.now())
-    except InvalidInput as error:
-        return _form(request, actor, fields, error)
-    return redirection(f"/console/templates/{template.id}?done=created")
+    wanted = body_of(CreateTemplate, fields, {"organizationId": str(organization_id)})
+    with state.database.write() as tx:
+        template = managing.create(tx, actor, wanted, state.clock.now())
+    return f"/console/templates/{template.id}?done=created"
 
 
-def _form(request: Request, actor: Actor, given: Mapping[str, str], error: InvalidInput | None = None) -> Response:
+def _form(request: Request, actor: Actor, given: Fields, error: RunpassError | None = None) -> Response:
     chosen = given.get("type", "")
     kind = TemplateType(chosen) if chosen in set(TemplateType) else None
+    wrong = error if isinstance(error, InvalidInput) else None
     values = {
         "organization_id": actor.organization_id,
         "kind": kind,
-        "kinds": kind_field(chosen or TemplateType.OPENTOFU, error),
-        "fields": form_of(kind, given, error) if kind else [],
-        "problem": "Nothing was made: see what is wrong below." if error else "",
+        "kinds": kind_field(chosen or TemplateType.OPENTOFU, wrong),
+        "fields": form_of(kind, given, wrong) if kind else [],
+        "problem": problem_of(error, "made"),
     }
-    answer: Response = request.app.state.pages.page(request, "templates/new.html", values, 422 if error else 200)
-    return answer
+    return answer_page(request, "templates/new.html", values, error)

@@ -1,20 +1,18 @@
 """The page of one template: what it runs and where, and the forms for those who may change it."""
 
-from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.db.engine import Transaction
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.templates import managing
 from runpass.server.templates.attaching_forms import attach_fields, attached_projects, body_of_attaching
@@ -23,13 +21,9 @@ from runpass.server.templates.forms import MOST_BYTES, body_of, form_of, kept_of
 from runpass.server.templates.model import Template
 from runpass.server.templates.requests import TemplateBody
 from runpass.server.tenancy.environment_store import count_of_template
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, seen_in
 from runpass.server.web.fields import as_it_was
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
 
-Fields = Mapping[str, str]
-Rule = Callable[[Request, Actor, Fields], str]
 _DONE: Final = {
     "created": "The template was made. Attach it to a project, so that something can run it.",
     "changed": "The template was changed.",
@@ -45,22 +39,22 @@ def template_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change what a template is called and runs. What no form shows stays."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a template."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 async def attach(request: Request) -> Response:
     """Let a project, and all below it, run a template."""
-    return await _do(request, _attach)
+    return await answer_form(request, _attach, _show, most_bytes=MOST_BYTES)
 
 
 async def detach(request: Request) -> Response:
     """Take a template away from a project."""
-    return await _do(request, _detach)
+    return await answer_form(request, _detach, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -72,26 +66,13 @@ ROUTES: Final = (
 )
 
 
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
-
-
 def _change(request: Request, actor: Actor, fields: Fields) -> str:
     template_id, state = uuid_in(request, "template_id"), request.app.state
     with state.database.write() as tx:
         template = usable(managing.template_for(tx, actor, template_id, Permission.MANAGE_TEMPLATES))
         sent = as_it_was(fields, typed(template) or {})
         wanted = body_of(TemplateBody, sent, {}, kept_of(template))
-        managing.change(tx, actor, template_id, wanted, if_match=_seen(fields), now=state.clock.now())
+        managing.change(tx, actor, template_id, wanted, if_match=seen_in(fields), now=state.clock.now())
     return f"/console/templates/{template_id}?done=changed"
 
 
@@ -99,7 +80,7 @@ def _delete(request: Request, actor: Actor, fields: Fields) -> str:
     state = request.app.state
     with state.database.write() as tx:
         template_id = uuid_in(request, "template_id")
-        managing.delete(tx, actor, template_id, if_match=_seen(fields), now=state.clock.now())
+        managing.delete(tx, actor, template_id, if_match=seen_in(fields), now=state.clock.now())
     return f"/console/organizations/{actor.organization_id}/templates?done=deleted"
 
 
@@ -123,11 +104,6 @@ def _detach(request: Request, actor: Actor, _: Fields) -> str:
     return f"/console/templates/{template_id}?done=detached"
 
 
-def _seen(fields: Fields) -> str | None:
-    """Give the entity tag of the template that the form was drawn for: nobody overwrites what they have not seen."""
-    return fields.get("seen") or None
-
-
 def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | None = None) -> Response:
     with request.app.state.database.read() as tx:
         template = managing.template_for(tx, actor, uuid_in(request, "template_id"), Permission.VIEW_TEMPLATES)
@@ -136,12 +112,10 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
     values |= {
         "template": template,
         "seen": sent.get("seen") or entity_tag(template.updated_at),
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "templates/template.html", values, status)
-    return answer
+    return answer_page(request, "templates/template.html", values, error)
 
 
 def _forms(
@@ -160,11 +134,3 @@ def _forms(
         "attach_fields": attach_fields(tx, actor, template, sent, wrong),
         "environments": count_of_template(tx, template.organization_id, template.id) if may_manage else 0,
     }
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was changed: see what is wrong below."
-    return in_sentences(error)

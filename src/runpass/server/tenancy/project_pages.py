@@ -4,28 +4,25 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, NotFound, RunpassError
+from runpass.errors import InvalidInput, NotFound, RunpassError
 from runpass.protocol.wire import decode
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.tenancy import store
 from runpass.server.tenancy.changing_projects import create_project, require_own
 from runpass.server.tenancy.project_places import places_of
 from runpass.server.tenancy.project_requests import CreateProject
 from runpass.server.tenancy.visibility import visible_to
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.fields import errors_of, fields_of, values_of
-from runpass.server.web.forms import posted
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of, wrong_fields
+from runpass.server.web.fields import fields_of, values_of
 from runpass.server.web.navigation import Section
-from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
 MOST_BYTES: Final = 262_144
@@ -45,9 +42,7 @@ def projects_page(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Make a project, and go to its page."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_create, request, who.actor, fields)
+    return await answer_form(request, _create, _again, most_bytes=MOST_BYTES)
 
 
 NAVIGATION: Final = (Section("Projects", "projects", Permission.VIEW_PROJECT, 10),)
@@ -57,17 +52,25 @@ ROUTES: Final = (
 )
 
 
-def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+def _create(request: Request, actor: Actor, fields: Fields) -> str:
     organization_id = uuid_in(request, "organization_id")
     require_own(actor, organization_id)
-    given = {name: value for name, value in values_of(CreateProject, fields).items() if name in FORM}
+    given = {**_given(fields), "organizationId": str(organization_id)}
+    wanted = decode(CreateProject, json.dumps(given).encode())
     try:
-        wanted = decode(CreateProject, json.dumps({**given, "organizationId": str(organization_id)}).encode())
         with request.app.state.database.write() as tx:
             project = create_project(tx, actor, wanted, request.app.state.clock.now())
-    except (InvalidInput, Conflict, NotFound) as error:
-        return _show(request, actor, given, error)
-    return redirection(f"/console/projects/{project.id}?done=created")
+    except NotFound as error:  # the organization is the visitor's own, so it is the project above that is none
+        raise InvalidInput.of("parentProjectId", error.message) from None
+    return f"/console/projects/{project.id}?done=created"
+
+
+def _given(fields: Fields) -> dict[str, Any]:
+    return {name: value for name, value in values_of(CreateProject, fields).items() if name in FORM}
+
+
+def _again(request: Request, actor: Actor, fields: Fields, error: RunpassError) -> Response:
+    return _show(request, actor, _given(fields), error)
 
 
 def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: RunpassError | None = None) -> Response:
@@ -81,9 +84,7 @@ def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: Runpa
         )
         rows, paging = paged(request, found, {"name": name})
         places = places_of(tx, actor, rows)
-    wrong = errors_of(error) if isinstance(error, InvalidInput) else {}
-    if isinstance(error, NotFound):  # the organization is the visitor's own, so it is the project above that is none
-        wrong = {"parentProjectId": error.message}
+    wrong = wrong_fields(error)
     values = {
         "organization_id": actor.organization_id,
         "rows": [(project, places[project.id]) for project in rows],
@@ -91,18 +92,7 @@ def _show(request: Request, actor: Actor, given: Mapping[str, Any], error: Runpa
         "name": name,
         "may_create": actor.may_somewhere(Permission.CREATE_PROJECT),
         "fields": [one for one in fields_of(CreateProject, given, wrong) if one.name in FORM],
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "made"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else 422 if wrong else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "tenancy/projects.html", values, status)
-    return answer
-
-
-def _problem(error: RunpassError | None) -> str:
-    """Give what is wrong with the form as a whole."""
-    if error is None:
-        return ""
-    if isinstance(error, (InvalidInput, NotFound)):
-        return "Nothing was made: see what is wrong below."
-    return in_sentences(error)
+    return answer_page(request, "tenancy/projects.html", values, error)

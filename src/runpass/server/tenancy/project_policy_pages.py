@@ -1,29 +1,24 @@
 """The page of a project's policy, and of what is in force there."""
 
-from collections.abc import Mapping
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.tenancy.changing_policies import change_project_policy
 from runpass.server.tenancy.lookup import own_organization, policy_at, project_for
 from runpass.server.tenancy.policy_forms import OF_PROJECT, fields_of_project, values_of_project, wanted_of_project
 from runpass.server.tenancy.project_places import places_of
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
 
-Fields = Mapping[str, str]
 _DONE: Final = {"changed": "The policy was changed."}
 
 
@@ -34,27 +29,22 @@ def policy_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a project's own policy."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer)
-    return await run_in_threadpool(_changed, request, who.actor, fields)
+    return await answer_form(request, _changed, _page)
 
 
 _POLICIES: Final = "/projects/{project_id}/policies"
 ROUTES: Final = (Route(_POLICIES, policy_page, methods=["GET"]), Route(_POLICIES, change, methods=["POST"]))
 
 
-def _changed(request: Request, actor: Actor, fields: Fields) -> Response:
+def _changed(request: Request, actor: Actor, fields: Fields) -> str:
     state, project_id = request.app.state, uuid_in(request, "project_id")
-    try:
-        with state.database.read() as tx:
-            project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
-        # The form does not show all of the policy: what was read for it must still be there.
-        seen = fields.get("seen") or entity_tag(project.updated_at)
-        wanted = wanted_of_project(project, fields)
-        change_project_policy(state.database, actor, wanted, if_match=seen, clock=state.clock)
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _page(request, actor, fields, error)
-    return redirection(f"/console/projects/{project_id}/policies?done=changed")
+    with state.database.read() as tx:
+        project = project_for(tx, actor, project_id, Permission.EDIT_PROJECT_SETTINGS)
+    # The form does not show all of the policy: what was read for it must still be there.
+    seen = fields.get("seen") or entity_tag(project.updated_at)
+    wanted = wanted_of_project(project, fields)
+    change_project_policy(state.database, actor, wanted, if_match=seen, clock=state.clock)
+    return f"/console/projects/{project_id}/policies?done=changed"
 
 
 def _page(request: Request, actor: Actor, sent: Fields | None = None, error: RunpassError | None = None) -> Response:
@@ -73,17 +63,7 @@ def _page(request: Request, actor: Actor, sent: Fields | None = None, error: Run
         "sees_organization": actor.may_somewhere(Permission.VIEW_ORGANIZATION),
         "fields": fields_of_project(given, error if isinstance(error, InvalidInput) else None),
         "seen": (sent or {}).get("seen") or entity_tag(project.updated_at),
-        "problem": _problem(error),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "tenancy/project_policies.html", values, status)
-    return answer
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was changed: see what is wrong below."
-    return in_sentences(error)
+    return answer_page(request, "tenancy/project_policies.html", values, error)

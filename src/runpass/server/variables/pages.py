@@ -1,28 +1,25 @@
 """The pages of a place's variables: what counts there, and a new one. The page of one is in `variable_pages`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.variables import managing, store
 from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, typed, wanted_of
 from runpass.server.variables.listing import Listed, listed
 from runpass.server.variables.model import VariableRecord
 from runpass.server.variables.page_places import PATHS, named, order_at, place_in, variables_path
-from runpass.server.web.errors import in_sentences
-from runpass.server.web.forms import posted
+from runpass.server.web.answering import Fields, answer_page, done_of, problem_of
 from runpass.server.web.navigation import Section
-from runpass.server.web.pages import redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
 _DONE: Final = {
@@ -40,9 +37,7 @@ def variables_page(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     """Make a variable at a place."""
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_create, request, who.actor, fields)
+    return await answer_form(request, _create, _show, most_bytes=MOST_BYTES)
 
 
 NAVIGATION: Final = (Section("Variables", "variables", Permission.VIEW_ORGANIZATION, 35),)
@@ -52,22 +47,17 @@ ROUTES: Final = (
 )
 
 
-def _create(request: Request, actor: Actor, fields: Mapping[str, str]) -> Response:
+def _create(request: Request, actor: Actor, fields: Fields) -> str:
     place, state = place_in(request), request.app.state
     with state.database.read() as tx:
         managing.allow(tx, actor, place, change=True)
-    try:
-        wanted = wanted_of(fields, place)
-        with state.database.write() as tx:
-            managing.save_new(tx, state.cipher, actor, wanted, clock=state.clock)
-    except (InvalidInput, Conflict) as error:
-        return _show(request, actor, fields, error)
-    return redirection(f"{variables_path(place)}?done=created")
+    wanted = wanted_of(fields, place)
+    with state.database.write() as tx:
+        managing.save_new(tx, state.cipher, actor, wanted, clock=state.clock)
+    return f"{variables_path(place)}?done=created"
 
 
-def _show(
-    request: Request, actor: Actor, sent: Mapping[str, str] | None = None, error: RunpassError | None = None
-) -> Response:
+def _show(request: Request, actor: Actor, sent: Fields | None = None, error: RunpassError | None = None) -> Response:
     place, name = place_in(request), request.query_params.get("name", "").strip()[:_LONGEST_NAME]
     with request.app.state.database.read() as tx:
         managing.allow(tx, actor, place, change=False)
@@ -85,12 +75,10 @@ def _show(
         "name": name,
         "may_change": may_change,
         "fields": _fields(request, found, sent, error),
-        "problem": problem_of(error, "Nothing was made: see what is wrong below."),
-        "done": _DONE.get(request.query_params.get("done", ""), ""),
+        "problem": problem_of(error, "made"),
+        "done": done_of(request, _DONE),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "variables/variables.html", values, status)
-    return answer
+    return answer_page(request, "variables/variables.html", values, error)
 
 
 def _page(request: Request, rows: Sequence[Listed], name: str) -> Sequence[Listed]:
@@ -103,7 +91,7 @@ def _page(request: Request, rows: Sequence[Listed], name: str) -> Sequence[Liste
 def _fields(
     request: Request,
     found: Sequence[VariableRecord],
-    sent: Mapping[str, str] | None,
+    sent: Fields | None,
     error: RunpassError | None,
 ) -> Any:
     """Give the form: as it was sent, or with what an inherited variable says, or empty."""
@@ -121,10 +109,3 @@ def _overridden(request: Request, found: Sequence[VariableRecord]) -> VariableRe
     except ValueError:
         return None
     return next((item for item in found if item.id == wanted), None)
-
-
-def problem_of(error: RunpassError | None, at_fields: str) -> str:
-    """Give what is wrong with a form as a whole."""
-    if error is None:
-        return ""
-    return at_fields if isinstance(error, InvalidInput) else in_sentences(error)

@@ -1,29 +1,22 @@
 """The page of one variable: what it is, and the forms for those who may change it."""
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from runpass.errors import Conflict, InvalidInput, PreconditionFailed, RunpassError
+from runpass.errors import InvalidInput, RunpassError
 from runpass.server.access.actors import Actor
+from runpass.server.access.form_posts import answer_form
 from runpass.server.access.pages import uuid_in
 from runpass.server.access.visits import visit
-from runpass.server.http.errors import status_of
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.variables import managing
 from runpass.server.variables.forms import MOST_BYTES, form_of, sent_again, typed, wanted_of
 from runpass.server.variables.page_places import named, variables_path
-from runpass.server.variables.pages import problem_of
+from runpass.server.web.answering import Fields, answer_page, problem_of, seen_in
 from runpass.server.web.fields import as_it_was
-from runpass.server.web.forms import posted
-from runpass.server.web.pages import redirection
-
-Fields = Mapping[str, str]
-Rule = Callable[[Request, Actor, Fields], str]
 
 
 def variable_page(request: Request) -> Response:
@@ -33,12 +26,12 @@ def variable_page(request: Request) -> Response:
 
 async def change(request: Request) -> Response:
     """Change a variable. A sensitive value that is left empty stays."""
-    return await _do(request, _change)
+    return await answer_form(request, _change, _show, most_bytes=MOST_BYTES)
 
 
 async def delete(request: Request) -> Response:
     """Delete a variable."""
-    return await _do(request, _delete)
+    return await answer_form(request, _delete, _show, most_bytes=MOST_BYTES)
 
 
 ROUTES: Final = (
@@ -48,25 +41,12 @@ ROUTES: Final = (
 )
 
 
-async def _do(request: Request, rule: Rule) -> Response:
-    who = await run_in_threadpool(visit, request)
-    fields = await posted(request, who.bearer, most_bytes=MOST_BYTES)
-    return await run_in_threadpool(_answer, request, who.actor, fields, rule)
-
-
-def _answer(request: Request, actor: Actor, fields: Fields, rule: Rule) -> Response:
-    try:
-        return redirection(rule(request, actor, fields))
-    except (InvalidInput, Conflict, PreconditionFailed) as error:
-        return _show(request, actor, fields, error)
-
-
 def _change(request: Request, actor: Actor, fields: Fields) -> str:
     state = request.app.state
     with state.database.write() as tx:
         stored = managing.variable_for(tx, actor, uuid_in(request, "variable_id"), change=True)
         sent = as_it_was(fields, typed(stored))
-        wanted = wanted_of(sent, stored.place, stored, fields.get("seen") or None)
+        wanted = wanted_of(sent, stored.place, stored, seen_in(fields))
         managing.save_all(tx, state.cipher, actor, [wanted], clock=state.clock)
     return f"{variables_path(stored.place)}?done=changed"
 
@@ -74,7 +54,7 @@ def _change(request: Request, actor: Actor, fields: Fields) -> str:
 def _delete(request: Request, actor: Actor, fields: Fields) -> str:
     state, variable_id = request.app.state, uuid_in(request, "variable_id")
     with state.database.write() as tx:
-        seen = fields.get("seen") or None
+        seen = seen_in(fields)
         deleted = managing.delete(tx, actor, variable_id, if_match=seen, clock=state.clock)
     return f"{variables_path(deleted.place)}?done=deleted"
 
@@ -92,8 +72,6 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
         "seen": sent.get("seen") or entity_tag(variable.updated_at),
         "may_change": may_change,
         "fields": form_of(given, variable, wrong) if may_change else [],
-        "problem": problem_of(error, "Nothing was changed: see what is wrong below."),
+        "problem": problem_of(error),
     }
-    status = 200 if error is None else status_of(error)
-    answer: Response = request.app.state.pages.page(request, "variables/variable.html", values, status)
-    return answer
+    return answer_page(request, "variables/variable.html", values, error)

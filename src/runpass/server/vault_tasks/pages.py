@@ -29,6 +29,7 @@ from runpass.server.tenancy.model import Organization
 from runpass.server.vault_tasks import key_check_store
 from runpass.server.vault_tasks.key_check_model import Confirmation, by_vault, confirmation
 from runpass.server.vault_tasks.known_vaults import vaults_of
+from runpass.server.web.answering import answer_page
 from runpass.server.web.navigation import Section
 
 MOST_SHOWN: Final = 500
@@ -82,8 +83,7 @@ def signing_keys_page(request: Request) -> Response:
         "most": MOST_SHOWN,
         "now": now,
     }
-    answer: Response = request.app.state.pages.page(request, "vault_tasks/signing_keys.html", values)
-    return answer
+    return answer_page(request, "vault_tasks/signing_keys.html", values)
 
 
 NAVIGATION: Final = (Section("Signing keys", "signing-keys", Permission.VIEW_ORGANIZATION, 65),)

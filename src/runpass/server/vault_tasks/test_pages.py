@@ -22,7 +22,6 @@ from runpass.server.access.users import user, users
 from runpass.server.access.visits import visit
 from runpass.server.credentials.store import get_credential
 from runpass.server.db.engine import Transaction
-from runpass.server.http.errors import status_of
 from runpass.server.runners.model import IN_TOUCH
 from runpass.server.runners.store import get_runner, pool_name, serves
 from runpass.server.tenancy.lookup import project_for
@@ -35,13 +34,12 @@ from runpass.server.vault_tasks.asking_for_tests import Testable, ask_for_test, 
 from runpass.server.vault_tasks.model import TaskStatus, VaultTask
 from runpass.server.vault_tasks.test_requests import TestConnection
 from runpass.server.vault_tasks.test_view import view_of
-from runpass.server.web.errors import in_sentences
+from runpass.server.web.answering import Fields, answer_page, problem_of
 from runpass.server.web.fields import Choice, FieldKind, FormField, errors_of, fields_of
 from runpass.server.web.forms import posted
 from runpass.server.web.pages import NO_STORE, redirection
 from runpass.server.web.paging import PAGE, offset_of, paged
 
-Fields = Mapping[str, str]
 _ALL: Final = "/credentials/{credential_id}/tests"
 _ONE: Final = f"{_ALL}/{{test_id}}"
 _MOST_CHOICES: Final = 100
@@ -66,8 +64,7 @@ def test_page(request: Request) -> Response:
     actor = visit(request).actor
     with request.app.state.database.read() as tx:
         values = _values(request, tx, actor)
-    answer: Response = request.app.state.pages.page(request, "vault_tasks/test.html", values)
-    return answer
+    return answer_page(request, "vault_tasks/test.html", values)
 
 
 def checks_part(request: Request) -> Response:
@@ -185,11 +182,9 @@ def _show(request: Request, actor: Actor, sent: Fields, error: RunpassError | No
             for task in rows
         ],
         "paging": paging,
-        "problem": _problem(error),
+        "problem": problem_of(error, "tested"),
     }
-    answer: Response = request.app.state.pages.page(
-        request, "vault_tasks/tests.html", values, 200 if error is None else status_of(error)
-    )
+    answer = answer_page(request, "vault_tasks/tests.html", values, error)
     if isinstance(error, TooManyRequests):
         answer.headers["Retry-After"] = str(error.retry_after_seconds)
     return answer
@@ -222,11 +217,3 @@ def _fields(
         replace(drawn["pool"], is_required=True),
         replace(drawn["paths"], kind=FieldKind.TEXT, example="kv/app.password"),
     ]
-
-
-def _problem(error: RunpassError | None) -> str:
-    if error is None:
-        return ""
-    if isinstance(error, InvalidInput):
-        return "Nothing was tested: see what is wrong below."
-    return in_sentences(error)

@@ -17,7 +17,8 @@ from runpass.secret import Secret
 
 FIELD: Final = "form_token"
 _FORM: Final = "application/x-www-form-urlencoded"
-_MOST_BYTES: Final = 16_384
+MOST_BYTES: Final = 16_384
+"""Of a form that says nothing else."""
 _MOST_FIELDS: Final = 48
 _NOT_OURS: Final = "this was not sent by a page of this console"
 
@@ -27,7 +28,7 @@ def form_token(cookie: Secret) -> str:
     return hmac.new(cookie.reveal().encode(), b"runpass console form", hashlib.sha256).hexdigest()
 
 
-async def posted(request: Request, cookie: Secret, *, most_bytes: int = _MOST_BYTES) -> Mapping[str, str]:
+async def posted(request: Request, cookie: Secret, *, most_bytes: int = MOST_BYTES) -> Mapping[str, str]:
     """Give the fields of a form that our own page sent beside this cookie; lines end with LF alone.
 
     Raises `Forbidden` for what comes from elsewhere, `InvalidInput` for what is no form.
