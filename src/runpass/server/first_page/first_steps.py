@@ -76,7 +76,7 @@ INSTRUCTIONS: Final[Mapping[Step, Instruction]] = {
     ),
     Step.VAULT: Instruction(
         "Set up the Vault, and test the connection",
-        "The first command makes auth method, role and policy at the Vault; with the second a runner tries them.",
+        "The page of your credential has the commands for the Vault, and a test with which a runner tries them.",
         "credentials",
         "runpass vault apply --credential vault\nrunpass credential test vault --project web",
         Permission.MANAGE_CREDENTIALS,
