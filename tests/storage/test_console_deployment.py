@@ -161,6 +161,17 @@ def test_a_refusal_is_explained_and_what_is_expected_is_for_those_who_manage_cre
     assert "MANAGE_CREDENTIALS" in seen
 
 
+def test_a_refusal_without_both_sides_is_told_once_and_leads_to_the_credentials(browser: Browser, scene: Scene):
+    check = Explained(name="role_not_found", passed=False, expected="", received="", fix="Look at the role.")
+    refusal = REFUSAL.model_copy(update={"checks": (check,)})
+    scene.finish(Outcome.FAILURE, refusal=refusal, error=refusal.reason)
+    text = page(browser, scene.path)
+    assert text.count(refusal.reason) == 1
+    assert text.count("Look at the role.") == 1
+    assert "role_not_found" not in text
+    assert f'href="/console/projects/{scene.project.id}/credentials"' in text
+
+
 def test_a_log_is_read_window_by_window_and_a_link_to_a_line_opens_the_window_that_has_it(
     browser: Browser, scene: Scene
 ):

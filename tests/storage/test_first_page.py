@@ -150,7 +150,7 @@ def test_somebody_without_any_role_is_told_what_to_do(client: TestClient, world:
     assert "An admin gives you a role on one." in nobody.get(HOME).text
     planner = Browser(client)
     planner.sign_in(new_key(world, tenant.id, OrganizationRole.USER, {tenant.project().id: ProjectRole.PLANNER}))
-    assert "runpass deployment start" in planner.get(HOME).text
+    assert "Deploy an environment from its page" in planner.get(HOME).text
 
 
 def test_runners_in_touch_are_counted(browser: Browser, world: World, tenant: Tenant):

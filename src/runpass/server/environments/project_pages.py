@@ -16,6 +16,7 @@ from runpass.server.access.permissions import Permission
 from runpass.server.access.visits import visit
 from runpass.server.db.engine import Transaction
 from runpass.server.deployments.store import latest_deployments
+from runpass.server.environments.environment_view import STATES, tone
 from runpass.server.environments.project_end import check_deletable, end_project
 from runpass.server.http.preconditions import entity_tag
 from runpass.server.tenancy import environment_store, store
@@ -137,7 +138,7 @@ def _inside(request: Request, tx: Transaction, project: Project) -> dict[str, An
     return {
         "sub_projects": below[:PAGE],
         "has_more": len(below) > PAGE,
-        "environments": [(item, latest.get(item.id)) for item in rows],
+        "environments": [(item, STATES[item.status], tone(item.status), latest.get(item.id)) for item in rows],
         "paging": paging if request.method == "GET" else None,
     }
 

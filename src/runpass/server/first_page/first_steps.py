@@ -56,7 +56,7 @@ INSTRUCTIONS: Final[Mapping[Step, Instruction]] = {
     Step.CREDENTIAL: Instruction(
         "Make a credential for your Vault",
         "It says where the Vault is and which role to ask for. It holds no secret.",
-        "credentials",
+        "credentials/new",
         "runpass credential create --name vault --address https://vault.example.com:8200 --role deploy",
         Permission.MANAGE_CREDENTIALS,
     ),
@@ -76,7 +76,7 @@ INSTRUCTIONS: Final[Mapping[Step, Instruction]] = {
     ),
     Step.VAULT: Instruction(
         "Set up the Vault, and test the connection",
-        "The first command makes auth method, role and policy at the Vault; with the second a runner tries them.",
+        "The page of your credential has the commands for the Vault, and a test with which a runner tries them.",
         "credentials",
         "runpass vault apply --credential vault\nrunpass credential test vault --project web",
         Permission.MANAGE_CREDENTIALS,
@@ -84,7 +84,7 @@ INSTRUCTIONS: Final[Mapping[Step, Instruction]] = {
     Step.TEMPLATE: Instruction(
         "Make a template",
         "It says what a deployment runs: shell commands, or Terraform from a git repository.",
-        "templates",
+        "templates/new",
         "runpass template create --name hello --attach web --command 'echo hello'",
         Permission.MANAGE_TEMPLATES,
     ),
