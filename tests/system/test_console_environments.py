@@ -93,7 +93,7 @@ def test_an_environment_is_made_deployed_given_an_end_and_destroyed_once_that_wa
         follow(page, "button", "Deploy", "Deployment of web-production")
         assert "more replicas" in page.inner_text("main")
 
-        follow(page, "link", "web-production", "Deployments")
+        follow(page, "link", "Deployments", "Deployments")
         follow(page, "link", "web-production", "web-production")
         page.get_by_label("Lives").select_option("for hours")
         page.get_by_label("Hours, or date").fill("72")
