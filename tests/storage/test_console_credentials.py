@@ -386,19 +386,6 @@ def test_what_is_typed_is_quoted_for_the_shell_and_for_terraform(browser: Browse
     assert 'path = "jwt\'$(id)`id`\\"$${file(1)}"' in text
 
 
-def test_what_is_typed_cannot_stand_for_a_placeholder_and_lose_its_quotes(browser: Browser, tenant: Tenant):
-    """SECURITY: `<credential id>` outside of quotes is two redirections of the shell that it is pasted into."""
-    made = tenant.credential()
-    here, page = f"/console/credentials/{made.id}", f"{list_of(tenant)}/new?kind=VAULT_OIDC"
-    for number in range(2):
-        name = str(UUID(int=number))
-        fields = {"address": f"https://{name}", "roleName": name, "jwtAuthBackendPath": name, "namespace": name}
-        for at, path in ((page, f"{list_of(tenant)}/set-up"), (f"{here}/edit", f"{here}/set-up")):
-            text = unescape(set_up(browser, at, path, fields))
-            assert f"export BAO_ADDR=https://{name}\n" in text
-            assert f"bao write -namespace={name} auth/{name}/role/{name} -" in text
-
-
 def test_the_set_up_shows_what_is_typed_and_obeys_none_of_it(browser: Browser, tenant: Tenant):
     page, path = f"{list_of(tenant)}/new?kind=VAULT_OIDC", f"{list_of(tenant)}/set-up"
     fields = {name: f"{name}<script>alert(1)<script>\u202e" for name in USED}
