@@ -12,12 +12,14 @@ from typing import Any
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page
+from sqlalchemy import insert
 
 from browser import real_browser, visiting
 from factories import Tenant, World
 from programs import RunningServer, running_server
 from runpass.protocol.reports import LogEvent, LogLevel, Step, StepStatus
 from runpass.server.access.sessions import start_session
+from runpass.server.db.schema.deployments import deployment_log_events
 from runpass.server.deployments import log_store
 from runpass.server.deployments.log_view import WINDOW
 from runpass.server.deployments.model import Deployment
@@ -53,14 +55,24 @@ class Console:
     def say(self, deployment: Deployment, first: int, last: int, message: str = "") -> None:
         """Write the lines with these numbers; without a message each says its number."""
         at = self.world.clock.now()
-        for begin in range(first, last + 1, 5_000):
-            events = [
-                LogEvent(step=STEP, number=number, at=at, level=LogLevel.INFO, message=message or f"line {number}")
-                for number in range(begin, min(begin + 5_000, last + 1))
-            ]
-            with self.world.database.write() as tx:
-                size = log_store.save_events(tx, deployment.id, events)
-                log_store.count_log_bytes(tx, deployment.id, size)
+        events = [
+            LogEvent(step=STEP, number=number, at=at, level=LogLevel.INFO, message=message or f"line {number}")
+            for number in range(first, last + 1)
+        ]
+        with self.world.database.write() as tx:
+            log_store.count_log_bytes(tx, deployment.id, log_store.save_events(tx, deployment.id, events))
+
+    def fill(self, deployment: Deployment, last: int) -> None:
+        """Write so many lines at once, as no report could."""
+        line = {
+            "deployment_id": deployment.id,
+            "step": STEP,
+            "at": self.world.clock.now(),
+            "level": LogLevel.INFO.value,
+        }
+        rows = [{**line, "number": number, "message": f"line {number}"} for number in range(1, last + 1)]
+        with self.world.database.write() as tx:
+            tx.execute(insert(deployment_log_events), rows)
 
     def bearer(self) -> str:
         with self.world.database.write() as tx:
@@ -147,7 +159,7 @@ def test_a_page_whose_deployment_goes_away_says_so_and_follows_no_more(console: 
 
 def test_a_very_long_log_with_bad_bytes_is_read_searched_and_followed(console: Console):
     deployment = console.deployment()
-    console.say(deployment, 1, A_LONG_LOG - 1)
+    console.fill(deployment, A_LONG_LOG - 1)
     console.say(deployment, A_LONG_LOG, A_LONG_LOG, BAD)
     with visiting(console.browser, console.server.url) as (page, _):
         console.open(page, path_of(deployment))
