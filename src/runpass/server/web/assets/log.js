@@ -47,6 +47,24 @@ function drawLine(line) {
   return drawn;
 }
 
+/** Take the oldest lines away. "Earlier lines" leads to them, whether it was there before or not. */
+function shorten(step, log) {
+  while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
+  const number = log.querySelector("a.number");
+  const earlier = new URL(number.href);
+  earlier.searchParams.delete("line");
+  earlier.searchParams.set("before", number.textContent);
+  earlier.hash = step.id;
+  let link = step.querySelector("summary + p > a");
+  if (!link) {
+    link = element("a", "", "Earlier lines");
+    const place = element("p");
+    place.append(link);
+    step.querySelector("summary").after(place);
+  }
+  link.href = earlier.pathname + earlier.search + earlier.hash;
+}
+
 /** Keep the end in sight while the reader follows. */
 function keepUp() {
   if (followed.checked) scrollTo({ top: document.documentElement.scrollHeight });
@@ -64,7 +82,7 @@ function drawLines(lines) {
     if (!log) continue;
     if (log.childElementCount === 0) step.open = true; // it had nothing to show until now
     log.append(drawn);
-    while (log.childElementCount > MOST_LINES) log.firstElementChild.remove();
+    if (log.childElementCount > MOST_LINES) shorten(step, log);
     step.querySelector(".nothing")?.remove();
   }
   seek();
