@@ -85,6 +85,9 @@ def test_a_project_shows_its_environments_with_what_was_last_deployed(console: C
     with visiting(console.browser, console.url) as (page, _):
         open_page(page, console.used, console.project)
         row = page.get_by_role("row").filter(has_text="production").inner_text()
-        assert "deploy: QUEUED" in row
+        assert "Made, not deployed yet" in row
+        page.get_by_role("row").filter(has_text="production").get_by_role("link").last.click()
+        page.get_by_role("heading", level=1, name="Deployment of production").wait_for()
+        page.go_back()
         if os.environ.get("WRITE_SCREENSHOT") == "1":
             page.screenshot(path=SCREENSHOT)

@@ -33,8 +33,11 @@ def server_settings(settings: Path | None, data_dir: Path | None, database_url: 
 @contextmanager
 def database_of(loaded: "ServerSettings") -> "Iterator[Database]":
     """Give the database that the settings name, which is there already and has this version's schema."""
+    from runpass.observability.logging import configure
     from runpass.server.db.engine import open_database
     from runpass.server.db.migrate import current, head
+
+    configure("warning")  # to standard error: what is printed is for programs
 
     file = Path(loaded.database_url.removeprefix("sqlite:///"))
     if loaded.database_url.startswith("sqlite:///") and not file.exists():
