@@ -94,13 +94,13 @@ def test_a_renewal_reaches_the_open_pages_of_those_who_may_see_credentials_alone
     run.tell(login, TOLD)
     first = run.world.clock.now() + timedelta(seconds=120)
     (told,) = admin.until("state")
-    assert (told["login"], told["until"], told["renewed"]) == (str(login), rfc3339(first), "Not yet")
+    assert (told["login"], told["until"], told["renewed"]) == (str(login), rfc3339(first), "Never")
     assert deployer.until("state") == []
     run.world.clock.advance(timedelta(seconds=20))
     run.tell(login, RENEWED)
     (told,) = admin.until("tokens")
     assert (told["login"], told["until"]) == (str(login), rfc3339(first + timedelta(seconds=20)))
-    assert told["renewed"] != "Not yet"
+    assert told["renewed"] != "Never"
     run.finish()
     assert admin.until("over") == []
     assert deployer.until("over") == []

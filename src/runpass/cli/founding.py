@@ -1,6 +1,7 @@
 """`runpass init` and `runpass set-up-token`: the first organization, on the command line or in the web console."""
 
 import json
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -32,18 +33,14 @@ def init(
     if not organization.strip() or not organization.isprintable() or len(organization) > 255:  # noqa: PLR2004
         raise InvalidInput.of("--organization", "must be 1 to 255 printable characters")
     check_writable(output)
-    from runpass.observability.logging import configure
+    from runpass.observability.logging import told_on_standard_error
     from runpass.server.opening import open_parts
     from runpass.server.settings import load_settings
     from runpass.server.tenancy.founding import found_organization
 
     loaded = load_settings(file=settings, data_dir=data_dir, database_url=without_password(database_url)).settings
-    configure("warning")  # to standard error: what is printed is for programs
-    parts = open_parts(loaded)
-    try:
+    with told_on_standard_error(), closing(open_parts(loaded)) as parts:
         founded = found_organization(parts.database, organization, parts.clock)
-    finally:
-        parts.close()
     key = {
         "organizationId": str(founded.organization.id),
         "apiKeyId": founded.admin_key.key.api_key_id,

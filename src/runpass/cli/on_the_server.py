@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,24 +33,19 @@ def server_settings(settings: Path | None, data_dir: Path | None, database_url: 
 @contextmanager
 def database_of(loaded: "ServerSettings") -> "Iterator[Database]":
     """Give the database that the settings name, which is there already and has this version's schema."""
-    from runpass.observability.logging import configure
+    from runpass.observability.logging import told_on_standard_error
     from runpass.server.db.engine import open_database
     from runpass.server.db.migrate import current, head
-
-    configure("warning")  # to standard error: what is printed is for programs
 
     file = Path(loaded.database_url.removeprefix("sqlite:///"))
     if loaded.database_url.startswith("sqlite:///") and not file.exists():
         raise ConfigurationError(f"there is no database at {file}", hint="name the server's --data-dir or --settings")
-    database = open_database(loaded.database_url)
-    try:
+    with told_on_standard_error(), closing(open_database(loaded.database_url)) as database:
         now = current(database)
         if now != head():
             message = f"the database is at revision {now or 'none'}, this version needs {head()}"
             raise ConfigurationError(message, hint="run: runpass migrate")
         yield database
-    finally:
-        database.close()
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TextIO, cast
 
 import structlog
@@ -39,6 +39,19 @@ def configure(level: str = "info") -> None:
         logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unfailing(sys.stderr))),
         cache_logger_on_first_use=False,
     )
+
+
+@contextlib.contextmanager
+def told_on_standard_error(level: str = "warning") -> Iterator[None]:
+    """Send structlog output to standard error for a while: of a command, whose standard output is for programs."""
+    global _threshold  # noqa: PLW0603 -- as structlog's own configuration
+    before, threshold = structlog.get_config(), _threshold
+    configure(level)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        _threshold = threshold
 
 
 class _Unfailing:
